@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: ISC */
+/* Stage judge: who behaves, from the hypervisor's figures alone. */
+#ifndef BALLAST_CONDUCT_H
+#define BALLAST_CONDUCT_H
+
+#include "core/round.h"
+
+/* Fills conduct of every domain from actual_kib and target_kib against what was asked before. */
+void conduct_judge(struct round *round);
+
+/* True when the domain holds more than its target asks for, by more than any offset explains. */
+bool conduct_owes(const struct domain *domain);
+
+#endif

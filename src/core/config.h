@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: ISC */
+/* The configuration: /etc/xen/ballast.conf, in the syntax of xl.conf, and what it says of a domain. */
+#ifndef BALLAST_CONFIG_H
+#define BALLAST_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/round.h"
+
+#define CONFIG_FILE "/etc/xen/ballast.conf"
+#define CONFIG_RULES_MAX 1024
+#define CONFIG_PATTERN_SIZE 128
+
+/* Which members of a rule's limits were given. */
+enum {
+    LIMIT_MIN = 1,
+    LIMIT_MAX = 2,
+    LIMIT_SIZE = 4,
+    LIMIT_WEIGHT = 8,
+    LIMIT_PRIORITY = 16,
+};
+
+/* One line of `domains`: a name pattern (fnmatch, no special files) or a UUID, and limits. */
+struct rule {
+    char pattern[CONFIG_PATTERN_SIZE];
+    unsigned given; /* LIMIT_... */
+    struct limits limits;
+};
+
+struct config {
+    char policy[32];
+    uint64_t reserve_kib;
+    uint64_t pool_kib;
+    bool surplus_spread; /* surplus = "spread" (default) or "keep" */
+    uint64_t interval_ms; /* a round at the latest after this */
+    uint64_t gather_ms;   /* wait for what comes together before a round */
+    uint64_t grace_ms;    /* after a domain's start nothing is taken from it */
+    struct limits defaults;
+    struct rule *rules; /* first match wins */
+    size_t rule_count;
+    struct rule *overrides; /* `ballast set`: before the rules, until the next reload */
+    size_t override_count;
+    uint64_t generation; /* differs after each change, so that domains are matched anew */
+};
+
+/* All the defaults, no rules. */
+void config_init(struct config *ret_config);
+void config_free(struct config *config);
+
+/* Reads a file. Every fault is printed to `report`, one a line, as "FILE:LINE: what is wrong; what
+ * was expected", all of them in one go. Returns 0, or a negative errno (-EINVAL for faults) with
+ * *ret_config not written. */
+int config_read(const char *file, FILE *report, struct config *ret_config);
+
+/* Changes one setting by its text, as `ballast set` does. With domain NULL: a setting of the host
+ * that can be changed live (policy, reserve, pool, surplus); else a limit of that one domain, kept
+ * as an override by its UUID. Returns 0, or -EINVAL with a sentence in error. */
+int config_set(struct config *config, const struct domain *domain, const char *key,
+               const char *value, char *error, size_t error_size);
+
+/* Applies to a domain what the configuration says of it: managed, limits, effective min_kib and
+ * max_kib. Domain 0 is managed only when a rule names it exactly ("Domain-0"). */
+void config_apply(const struct config *config, struct domain *domain);
+
+/* The table of keys, for --help, the shipped file's check and the manual's check: NULL after the
+ * last. `limits` selects the keys of `defaults` and `domains`. */
+const char *config_key(bool limits, size_t index, const char **ret_help);
+
+/* Prints all defaults, commented out, as the shipped file has them. */
+void config_print_defaults(FILE *out);
+
+#endif

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: ISC */
+/* The one struct that goes through a round:
+ *
+ *   observe --> judge --> estimate --> decide --> pace --> guard --> apply --> publish
+ *   host.h      conduct   demand       policies/  pace     guard     host.h    status, events
+ *
+ * Each stage fills its own fields and reads those of the stages before it; no stage calls back.
+ * What a stage must remember from round to round stands in its own part of struct domain.
+ * Sizes are KiB. Times are ms on the host's monotonic clock. "Held" sizes count what the hypervisor
+ * counts (actual); "target" sizes are what libxl_set_memory_target takes. */
+#ifndef BALLAST_ROUND_H
+#define BALLAST_ROUND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/fill.h"
+#include "core/guard.h"
+#include "core/post.h"
+
+/* Xen's own limit: domids from 0x7ff0 on are reserved. */
+#define DOMAINS_MAX 32752
+
+/* Names are the toolstack's; longer ones are cut for display. */
+#define DOMAIN_NAME_SIZE 64
+
+enum domain_type { DOMAIN_PV, DOMAIN_PVH, DOMAIN_HVM };
+
+/* Only a running domain is touched; in every other phase it counts for all that it can reach. */
+enum domain_phase {
+    PHASE_RUNNING,
+    PHASE_BUILDING,
+    PHASE_PAUSED,
+    PHASE_SHUTDOWN, /* halted, crashed or suspended, and not yet destroyed */
+    PHASE_DYING,
+};
+
+enum conduct_class {
+    CONDUCT_STARTING, /* no sign of a balloon driver yet */
+    CONDUCT_COOPERATIVE,
+    CONDUCT_UNHELPFUL,
+};
+
+/* Why a domain has what it has: one reason, set in one function (engine.c: reason_of()). */
+enum reason {
+    REASON_UNMANAGED,     /* dom0, unless the configuration names it */
+    REASON_UNTOUCHED,     /* being built, paused, shut down or dying */
+    REASON_STARTING,      /* in its grace: nothing is taken */
+    REASON_UNHELPFUL,     /* does not let go what it is asked for */
+    REASON_STALLED,       /* cannot let go more now: it uses its memory */
+    REASON_MINIMUM_SHORT, /* the minimums do not fit the host */
+    REASON_WAITING,       /* memory that it should have is not free yet */
+    REASON_GROWING,       /* on the way up to what it should have */
+    REASON_SHRINKING,     /* on the way down to what it should have */
+    REASON_SHARE,         /* needs more than there is: it has its weight's share */
+    REASON_MINIMUM,       /* needs no more than its guarantee */
+    REASON_MAXIMUM,       /* at its maximum */
+    REASON_NEED,          /* has what it needs */
+    REASON_SURPLUS,       /* has more than it needs: its share of what nobody needs */
+};
+
+/* What the configuration says of a domain. */
+struct limits {
+    uint64_t min_kib;  /* guarantee; 0: the floor that keeps a Linux guest alive (demand.h) */
+    uint64_t max_kib;  /* limit; 0: static-max */
+    uint64_t size_kib; /* for the policy "static"; 0: the size it was started with */
+    uint32_t weight;   /* 1 to FILL_WEIGHT_MAX */
+    int32_t priority;  /* higher is served first */
+};
+
+/* Stage judge: what was asked of the domain, and what it did. */
+struct conduct {
+    enum conduct_class class;
+    uint64_t since_ms;      /* in this class */
+    bool stalled;           /* asked to shrink, makes no progress, and uses what it holds */
+    uint64_t stalled_at_kib;
+    uint64_t asked_ms;      /* begin of the outstanding request to shrink; 0: none */
+    uint64_t asked_from_kib; /* held when it was asked */
+    uint64_t low_kib;       /* least held since then, at the last real progress */
+    uint64_t progress_ms;   /* time of the last real progress */
+    uint64_t short_ms;      /* below its target without progress since; 0: not */
+    uint64_t short_kib;     /* held then */
+    uint64_t retry_ms;      /* not asked again before */
+    uint64_t retry_wait_ms; /* the pause after the next failure */
+};
+
+/* Stage estimate: the memory of the loop on one domain's posts. */
+struct demand {
+    uint64_t post_ms;     /* when the post came that was looked at last; 0: none yet */
+    uint64_t used_kib;    /* held and not droppable, by that post */
+    uint64_t stall_us;    /* counts of that post */
+    uint64_t swap_in_pages;
+    bool calm;            /* no pressure between the last two posts: the boost may go */
+    uint64_t raw_kib;     /* need by that post, before it is let down slowly */
+    uint64_t boost_kib;   /* what pressure added */
+    uint64_t updated_ms;
+};
+
+struct domain {
+    /* identity: a domid alone is used again after a domain's end */
+    uint32_t domid;
+    bool seen;            /* in the observation that is under way */
+    uint8_t uuid[16];
+    char name[DOMAIN_NAME_SIZE];
+    enum domain_type type;
+
+    /* observe */
+    enum domain_phase phase;
+    bool has_target;         /* memory/target was there to read */
+    uint64_t started_ms;     /* when it was started, or first seen */
+    uint64_t actual_kib;     /* held now */
+    uint64_t actual_low_kib; /* the least of the two readings around the host's own (host.h) */
+    uint64_t cap_kib;
+    uint64_t claim_kib;      /* claimed and not yet taken */
+    uint64_t target_kib;
+    uint64_t start_kib;      /* target when first seen */
+    uint64_t static_max_kib;
+    uint64_t slack_kib;      /* cap above target, as the toolstack's call sets it */
+    struct post post;
+
+    /* configuration, applied by config_apply() */
+    uint64_t config_generation;
+    bool managed;
+    struct limits limits;
+    uint64_t min_kib; /* effective: limits with static-max and the floor */
+    uint64_t max_kib;
+
+    /* judge */
+    struct conduct conduct;
+    int64_t offset_kib; /* held minus target at rest: what the kernel or the toolstack hides */
+    uint64_t rest_ms;   /* target and held are what they are since */
+    uint64_t rest_held_kib;
+    uint64_t rest_target_kib;
+
+    /* estimate */
+    struct demand demand;
+    uint64_t need_kib;
+    int64_t available_kib; /* held minus need; negative: short by so much */
+
+    /* decide */
+    bool shares;         /* takes part in the filling; else it keeps what it can reach */
+    uint64_t bottom_kib; /* not to be taken below, this round */
+    uint64_t want_kib;   /* held */
+
+    /* pace */
+    uint64_t small_ms;  /* a change too small for a call is wanted since; 0: not */
+    uint64_t step_ms;   /* last step of a careful shrink */
+    uint64_t nudge_ms;  /* last time a sleeping balloon driver was woken */
+    uint64_t goal_kib;  /* target to reach this round */
+
+    /* guard */
+    uint64_t grant_kib; /* target that the guard let through */
+    enum reason reason;
+};
+
+enum event_kind {
+    EVENT_DOMAIN_NEW,
+    EVENT_DOMAIN_GONE,
+    EVENT_CONDUCT,
+    EVENT_REASON,
+    EVENT_BAD_POST,
+    EVENT_MINIMUMS,
+    EVENT_HEADROOM,
+    EVENT_CALL_FAILED,
+    EVENT_POLICY,
+};
+
+struct event {
+    enum event_kind kind;
+    uint32_t domid; /* UINT32_MAX: the host */
+    char name[DOMAIN_NAME_SIZE];
+    char text[128];
+};
+
+/* More than these in one round are counted and not told. */
+#define EVENTS_MAX 256
+
+struct round {
+    uint64_t now_ms;
+    uint64_t number;
+
+    /* observe: the host */
+    uint64_t total_kib;
+    uint64_t free_kib;
+    uint64_t scrub_kib;  /* will be free soon; not counted on */
+    uint64_t claims_kib; /* claims that no domain in the list accounts for */
+
+    /* configuration */
+    uint64_t reserve_kib;
+    uint64_t reserved_kib; /* gathered for reservations */
+    uint64_t pool_kib;     /* kept free for growth before surplus is given */
+    bool surplus_spread;
+    uint64_t grace_ms;
+
+    /* engine: what the domains with `shares` may hold together */
+    uint64_t share_kib;
+    bool minimums_fit;
+    bool waiting; /* after the last round somebody should have had more and it was not there */
+    bool urgent;  /* a guarantee waits, or headroom is negative: shrink at full speed */
+
+    /* guard */
+    int64_t headroom_kib;
+    uint64_t promised_kib; /* granted and not taken yet, over all domains */
+
+    struct domain *domains; /* ascending by domid */
+    size_t count;
+    size_t room;
+
+    /* scratch of the stages, as long as domains: allocated when the array grows, never in a round */
+    struct fill_item *fill;
+    uint32_t *fill_index;
+    struct guard_domain *guard;
+    uint32_t *guard_index;
+    struct guard_call *calls;
+    size_t call_count;
+
+    struct event events[EVENTS_MAX];
+    size_t event_count;
+    size_t events_lost;
+};
+
+void round_init(struct round *ret_round);
+void round_free(struct round *round);
+
+/* Starts an observation: no domain is seen yet, no event is there. */
+void round_begin(struct round *round, uint64_t now_ms);
+
+/* The domain with this domid and UUID, new (all else zero, started_ms now) when it was not there;
+ * one with the same domid and another UUID is forgotten. Marks it seen. Pointers to other domains
+ * are invalid after it. Returns NULL without memory or above DOMAINS_MAX. */
+struct domain *round_see(struct round *round, uint32_t domid, const uint8_t uuid[16]);
+
+/* Ends it: domains that were not seen are gone. */
+void round_end(struct round *round);
+
+/* NULL when there is none. */
+struct domain *round_find(const struct round *round, uint32_t domid);
+struct domain *round_find_name(const struct round *round, const char *name);
+
+/* Notes an event; domain NULL: of the host. */
+void round_note(struct round *round, enum event_kind kind, const struct domain *domain,
+                const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Names as they are shown and put into JSON; never NULL. */
+const char *domain_type_name(enum domain_type type);
+const char *domain_phase_name(enum domain_phase phase);
+const char *conduct_name(enum conduct_class class);
+const char *reason_name(enum reason reason); /* a word: "need" */
+const char *reason_text(enum reason reason); /* a phrase: "has what it needs" */
+const char *event_name(enum event_kind kind); /* as on the socket: "CONDUCT" */
+
+#endif
