@@ -1,0 +1,208 @@
+/* SPDX-License-Identifier: ISC */
+#include "core/demand.h"
+
+/* Room to grow into, beyond what a domain uses: a guest that allocates 100 MiB/s gets its next
+ * memory about 0.3 s after its agent saw the need. */
+#define MARGIN_KIB 24576
+#define MARGIN_SHARE 8
+
+/* XenServer's agents say no more than total and available, and only once a minute. */
+#define MARGIN_SPARSE_KIB 32768
+#define MARGIN_SPARSE_SHARE 4
+
+/* Qubes' agent says one figure, with the cache counted as free; qmemman's own factor is 1.3. */
+#define MARGIN_QUBES_SHARE 3
+
+/* Stall time per time, in thousandths. Any stall at all as the trigger sticks for ever, so there is
+ * a gap between the two. */
+#define STALL_HIGH 20
+#define STALL_LOW 5
+
+/* Swapping in at this rate while it stalls a little: it wants back what was taken. 1 MiB/s. */
+#define SWAP_IN_PAGES_PER_S 256
+
+/* Need goes up within one post, and down with this time constant. */
+#define DOWN_MS 8000
+
+struct knot {
+    uint64_t size_mib;
+    uint64_t floor_mib;
+};
+
+/* Linux' minimum_target(); see demand.h. */
+static const struct knot knots[] = {
+    { 0, 0 },       { 16, 16 },     { 32, 24 },     { 128, 72 },      { 512, 168 },
+    { 2048, 360 },  { 8192, 552 },  { 32768, 1320 }, { 131072, 4392 },
+};
+
+#define KNOTS (sizeof(knots) / sizeof(knots[0]))
+
+uint64_t demand_floor_kib(uint64_t static_max_kib)
+{
+    size_t i = 1;
+
+    while (i < KNOTS - 1 && static_max_kib > knots[i].size_mib * 1024)
+        i++;
+
+    /* Beyond the last knot the last line goes on. */
+    return knots[i - 1].floor_mib * 1024
+           + (static_max_kib - knots[i - 1].size_mib * 1024)
+                 * (knots[i].floor_mib - knots[i - 1].floor_mib)
+                 / (knots[i].size_mib - knots[i - 1].size_mib);
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+/* How much a count grew per second, 0 when it was not posted or went back. */
+static uint64_t per_second(uint64_t now, uint64_t before, uint64_t elapsed_ms)
+{
+    if (now == REPORT_ABSENT || before == REPORT_ABSENT || now < before)
+        return 0;
+    return (now - before) * 1000 / elapsed_ms;
+}
+
+static uint64_t margin_kib(const struct post *post)
+{
+    switch (post->dialect) {
+    case DIALECT_XENSERVER:
+        return larger(MARGIN_SPARSE_KIB, post->used_kib / MARGIN_SPARSE_SHARE);
+    case DIALECT_QUBES:
+        return post->used_kib / MARGIN_QUBES_SHARE;
+    default:
+        return larger(MARGIN_KIB, post->used_kib / MARGIN_SHARE);
+    }
+}
+
+/* What the post says without regard to pressure, while the domain goes on growing as it did. */
+static uint64_t stated_kib(const struct domain *domain, uint64_t elapsed_ms)
+{
+    const struct post *post = &domain->post;
+    uint64_t rise = 0;
+
+    if (post->dialect == DIALECT_SELFBALLOON)
+        return post->wish_kib;
+    if (elapsed_ms > 0 && post->used_kib > domain->demand.used_kib)
+        rise = (post->used_kib - domain->demand.used_kib) * 1000 / larger(elapsed_ms, 1000);
+    return post->used_kib + post->cache_kib + margin_kib(post) + rise;
+}
+
+/* How much more a stalling domain gets at once: the more the harder it stalls. 0: leave it. */
+static uint64_t boost_step_kib(const struct domain *domain, uint64_t stall, uint64_t swap_in)
+{
+    if (stall < STALL_HIGH && !(stall >= STALL_LOW && swap_in >= SWAP_IN_PAGES_PER_S))
+        return 0;
+    if (stall < 100)
+        return domain->post.held_kib / 16;
+    if (stall < 400)
+        return domain->post.held_kib / 8;
+    return domain->post.held_kib / 4;
+}
+
+/* A post came: what it says, and what it says of the time since the one before. */
+static void take_post(struct domain *domain)
+{
+    const struct post *post = &domain->post;
+    struct demand *demand = &domain->demand;
+    uint64_t elapsed_ms = demand->post_ms ? post->at_ms - demand->post_ms : 0;
+
+    demand->raw_kib = stated_kib(domain, elapsed_ms);
+    if (elapsed_ms > 0) {
+        uint64_t stall = per_second(post->report.some_us, demand->stall_us, elapsed_ms) / 1000;
+        uint64_t swap_in = per_second(post->report.swap_in_pages, demand->swap_in_pages,
+                                      elapsed_ms);
+        uint64_t step = boost_step_kib(domain, stall > 1000 ? 1000 : stall, swap_in);
+
+        demand->calm = stall < STALL_LOW;
+        if (step > 0 && post->held_kib + step > demand->raw_kib + demand->boost_kib)
+            demand->boost_kib = post->held_kib + step - demand->raw_kib;
+    }
+    demand->post_ms = post->at_ms;
+    demand->used_kib = post->used_kib;
+    demand->stall_us = post->report.some_us;
+    demand->swap_in_pages = post->report.swap_in_pages;
+}
+
+/* A share of `gap` that goes in elapsed_ms, with DOWN_MS as time constant, at least 1 MiB/s. */
+static uint64_t let_down_kib(uint64_t gap, uint64_t elapsed_ms)
+{
+    uint64_t part = gap * (elapsed_ms < DOWN_MS ? elapsed_ms : DOWN_MS) / DOWN_MS;
+    uint64_t least = elapsed_ms * 1024 / 1000;
+
+    part = larger(part, least);
+    return part < gap ? part : gap;
+}
+
+static void estimate(const struct round *round, struct domain *domain)
+{
+    struct demand *demand = &domain->demand;
+    uint64_t elapsed_ms = demand->updated_ms ? round->now_ms - demand->updated_ms : 0;
+    uint64_t need;
+
+    if (domain->post.at_ms != demand->post_ms)
+        take_post(domain);
+    if (demand->calm)
+        demand->boost_kib -= let_down_kib(demand->boost_kib, elapsed_ms);
+    need = clamp(demand->raw_kib + demand->boost_kib, domain->min_kib, domain->max_kib);
+    if (need < domain->need_kib)
+        need = domain->need_kib - let_down_kib(domain->need_kib - need, elapsed_ms);
+    domain->need_kib = clamp(need, domain->min_kib, domain->max_kib);
+    demand->updated_ms = round->now_ms;
+}
+
+/* Of a domain that says nothing, only what it holds is known: it needs what its weight gives it,
+ * between its minimum and maximum, were everybody to use all they may. */
+static void estimate_silent(struct round *round)
+{
+    size_t n = 0;
+    size_t silent = 0;
+
+    for (size_t i = 0; i < round->count; i++) {
+        const struct domain *domain = &round->domains[i];
+
+        if (!domain->shares)
+            continue;
+        if (!post_usable(&domain->post, round->now_ms))
+            silent++;
+        round->fill[n] = (struct fill_item){
+            .floor_kib = domain->min_kib,
+            .ceiling_kib = domain->max_kib,
+            .weight = domain->limits.weight,
+        };
+        round->fill_index[n++] = (uint32_t)i;
+    }
+    if (silent == 0)
+        return;
+    (void)fill(round->fill, n, round->share_kib);
+    for (size_t k = 0; k < n; k++) {
+        struct domain *domain = &round->domains[round->fill_index[k]];
+
+        if (!post_usable(&domain->post, round->now_ms))
+            domain->need_kib = larger(round->fill[k].given_kib, domain->min_kib);
+    }
+}
+
+void demand_estimate(struct round *round)
+{
+    estimate_silent(round);
+    for (size_t i = 0; i < round->count; i++) {
+        struct domain *domain = &round->domains[i];
+
+        if (!domain->managed)
+            domain->need_kib = domain->actual_kib;
+        else if (domain->conduct.class == CONDUCT_UNHELPFUL)
+            domain->need_kib = domain->min_kib;
+        else if (post_usable(&domain->post, round->now_ms))
+            estimate(round, domain);
+        else if (!domain->shares)
+            domain->need_kib = clamp(domain->actual_kib, domain->min_kib, domain->max_kib);
+        domain->available_kib = (int64_t)domain->actual_kib - (int64_t)domain->need_kib;
+    }
+}

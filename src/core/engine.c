@@ -1,0 +1,381 @@
+/* SPDX-License-Identifier: ISC */
+/* One round, in the order in which it is read:
+ *
+ *   observe --> judge --> estimate --> decide --> pace --> guard --> apply --> publish
+ *   host        conduct   demand       policies/  pace     guard     host      events, reasons
+ *
+ * Between judge and estimate the host's memory is reckoned up: what there is to share, and who takes
+ * part. Everything between observe and apply is pure. */
+#include "core/engine.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/conduct.h"
+#include "core/demand.h"
+#include "core/pace.h"
+
+/* While memory is on its way: Linux' balloon takes 60 to 110 ms for a step (measured). */
+#define MOVING_MS 100
+
+/* A balloon that has stood still for so long is not on its way. */
+#define STANDING_MS 5000
+
+/* Nearer than this to a size is at it. */
+#define NEAR_KIB 4096
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+void engine_init(struct engine *ret_engine, struct host *host, struct config *config)
+{
+    memset(ret_engine, 0, sizeof(*ret_engine));
+    ret_engine->host = host;
+    round_init(&ret_engine->round);
+    engine_configure(ret_engine, config);
+}
+
+void engine_free(struct engine *engine)
+{
+    round_free(&engine->round);
+    config_free(&engine->config);
+}
+
+void engine_configure(struct engine *engine, struct config *config)
+{
+    config_free(&engine->config);
+    engine->config = *config;
+    config_init(config);
+}
+
+static void configure(struct engine *engine)
+{
+    const struct config *config = &engine->config;
+    struct round *round = &engine->round;
+
+    engine->policy = policy_find(config->policy);
+    if (!engine->policy)
+        engine->policy = &policy_weighted;
+    round->reserve_kib = config->reserve_kib;
+    round->pool_kib = config->pool_kib;
+    round->surplus_spread = config->surplus_spread;
+    round->grace_ms = config->grace_ms;
+    for (size_t i = 0; i < round->count; i++) {
+        if (round->domains[i].config_generation != config->generation)
+            config_apply(config, &round->domains[i]);
+    }
+}
+
+static bool touchable(const struct domain *domain)
+{
+    return domain->managed && domain->has_target && domain->phase == PHASE_RUNNING;
+}
+
+/* What a domain keeps this round if the minimums allow it: in its grace what it was given, and what
+ * it showed that it cannot let go. */
+static uint64_t bottom_of(const struct round *round, const struct domain *domain)
+{
+    uint64_t bottom = domain->min_kib;
+
+    if (round->now_ms - domain->started_ms < round->grace_ms)
+        bottom = larger(bottom, domain->target_kib);
+    if (domain->conduct.stalled && round->now_ms < domain->conduct.retry_ms)
+        bottom = larger(bottom, domain->actual_kib);
+    return smaller(bottom, domain->max_kib);
+}
+
+static struct guard_domain as_guard_domain(const struct domain *domain)
+{
+    int64_t min = (int64_t)domain->min_kib - domain->offset_kib;
+    int64_t max = (int64_t)domain->max_kib - domain->offset_kib;
+
+    return (struct guard_domain){
+        .fixed = !touchable(domain),
+        .actual_kib = domain->actual_low_kib,
+        .cap_kib = smaller(domain->cap_kib, GUARD_KIB_MAX),
+        .claim_kib = domain->claim_kib,
+        .target_kib = domain->target_kib,
+        .slack_kib = domain->slack_kib,
+        .min_kib = min > 0 ? (uint64_t)min : 0,
+        .max_kib = max > 0 ? (uint64_t)max : 0,
+        .goal_kib = domain->goal_kib,
+    };
+}
+
+static struct guard_host as_guard_host(const struct round *round)
+{
+    return (struct guard_host){
+        .free_kib = round->free_kib,
+        .claims_kib = round->claims_kib,
+        .reserve_kib = round->reserve_kib,
+        .reserved_kib = round->reserved_kib,
+    };
+}
+
+/* Reckons up the host: who shares, what there is to share, and whether the minimums fit. */
+static void reckon(struct round *round)
+{
+    int64_t headroom = (int64_t)round->free_kib - (int64_t)round->claims_kib
+                       - (int64_t)round->reserve_kib - (int64_t)round->reserved_kib;
+    int64_t share = headroom;
+    uint64_t minimums = 0;
+    uint64_t bottoms = 0;
+    bool below_min = false;
+
+    round->promised_kib = 0;
+    for (size_t i = 0; i < round->count; i++) {
+        struct domain *domain = &round->domains[i];
+        struct guard_domain as_seen = as_guard_domain(domain);
+        uint64_t untaken = guard_untaken_kib(&as_seen, as_seen.cap_kib);
+
+        round->promised_kib += untaken;
+        domain->shares = touchable(domain)
+                         && (domain->conduct.class != CONDUCT_UNHELPFUL
+                             || domain->actual_kib < domain->min_kib);
+        if (!domain->shares) {
+            share -= (int64_t)untaken;
+            continue;
+        }
+        /* At rest a domain's cap is so much above what it holds. */
+        share += (int64_t)domain->actual_low_kib - (int64_t)domain->slack_kib
+                 + domain->offset_kib;
+        domain->bottom_kib = bottom_of(round, domain);
+        minimums += domain->min_kib;
+        bottoms += domain->bottom_kib;
+        below_min |= domain->actual_kib + NEAR_KIB < domain->min_kib;
+    }
+    round->headroom_kib = headroom - (int64_t)round->promised_kib;
+    round->share_kib = share > 0 ? (uint64_t)share : 0;
+    round->minimums_fit = minimums <= round->share_kib;
+    round->urgent = round->headroom_kib < 0 || (round->waiting && below_min);
+    if (bottoms <= round->share_kib)
+        return;
+    for (size_t i = 0; i < round->count; i++)
+        round->domains[i].bottom_kib = round->domains[i].min_kib;
+}
+
+static int by_priority(const void *left, const void *right, void *data)
+{
+    const struct domain *domains = data;
+    uint32_t l = *(const uint32_t *)left;
+    uint32_t r = *(const uint32_t *)right;
+
+    if (domains[l].limits.priority != domains[r].limits.priority)
+        return domains[l].limits.priority > domains[r].limits.priority ? -1 : 1;
+    return l < r ? -1 : l > r;
+}
+
+/* Higher priorities first: they are given first, and cut last. */
+static void order(struct round *round)
+{
+    bool mixed = false;
+
+    for (size_t i = 0; i < round->count; i++) {
+        round->guard_index[i] = (uint32_t)i;
+        mixed |= round->domains[i].limits.priority != round->domains[0].limits.priority;
+    }
+    if (mixed)
+        qsort_r(round->guard_index, round->count, sizeof(round->guard_index[0]), by_priority,
+                round->domains);
+}
+
+static void guard(struct round *round)
+{
+    struct guard_host host = as_guard_host(round);
+
+    order(round);
+    for (size_t k = 0; k < round->count; k++)
+        round->guard[k] = as_guard_domain(&round->domains[round->guard_index[k]]);
+    round->call_count = guard_plan(&host, round->guard, round->count, round->calls);
+    round->waiting = false;
+    for (size_t k = 0; k < round->count; k++) {
+        const struct guard_domain *planned = &round->guard[k];
+        struct domain *domain = &round->domains[round->guard_index[k]];
+
+        domain->grant_kib = domain->target_kib;
+        if (planned->fixed)
+            continue;
+        round->waiting |= planned->grant_cap_kib + GUARD_STEP_KIB
+                          <= planned->goal_kib + planned->slack_kib;
+    }
+    for (size_t c = 0; c < round->call_count; c++)
+        round->domains[round->guard_index[round->calls[c].index]].grant_kib =
+            round->calls[c].target_kib;
+}
+
+/* In the guard's order. After a call that failed nothing is given any more: what was to be given
+ * may not have been let go. Losses go on: they need nobody. */
+static void apply(struct engine *engine)
+{
+    struct round *round = &engine->round;
+    const struct host_ops *ops = engine->host->ops;
+    bool failed = false;
+
+    for (size_t c = 0; c < round->call_count && !engine->dry_run; c++) {
+        const struct guard_call *call = &round->calls[c];
+        struct domain *domain = &round->domains[round->guard_index[call->index]];
+        int r;
+
+        if (call->gift && failed)
+            continue;
+        r = ops->set_target(engine->host, domain, call->target_kib, call->cap_kib);
+        if (r < 0) {
+            failed = true;
+            engine->calls_failed++;
+            if (r != -ESRCH)
+                round_note(round, EVENT_CALL_FAILED, domain, "target %llu KiB: %s",
+                           (unsigned long long)call->target_kib, strerror(-r));
+            continue;
+        }
+        engine->calls_made++;
+        domain->target_kib = call->target_kib;
+        domain->cap_kib = call->cap_kib;
+    }
+}
+
+static enum reason reason_of(const struct round *round, const struct domain *domain)
+{
+    uint64_t held = domain->actual_kib;
+    uint64_t granted = (uint64_t)((int64_t)domain->grant_kib + domain->offset_kib);
+
+    if (!domain->managed)
+        return REASON_UNMANAGED;
+    if (!touchable(domain))
+        return REASON_UNTOUCHED;
+    if (domain->conduct.class == CONDUCT_UNHELPFUL)
+        return REASON_UNHELPFUL;
+    if (round->now_ms - domain->started_ms < round->grace_ms && domain->want_kib <= held)
+        return REASON_STARTING;
+    if (domain->conduct.stalled && round->now_ms < domain->conduct.retry_ms)
+        return REASON_STALLED;
+    if (!round->minimums_fit && domain->want_kib < domain->min_kib)
+        return REASON_MINIMUM_SHORT;
+    if (granted + NEAR_KIB < domain->want_kib)
+        return REASON_WAITING;
+    if (held + NEAR_KIB < granted)
+        return REASON_GROWING;
+    if (held > domain->want_kib + larger(NEAR_KIB, held / 32))
+        return REASON_SHRINKING;
+    if (domain->want_kib + NEAR_KIB < domain->need_kib)
+        return REASON_SHARE;
+    if (domain->want_kib >= domain->max_kib)
+        return REASON_MAXIMUM;
+    if (domain->want_kib <= domain->min_kib)
+        return REASON_MINIMUM;
+    return domain->want_kib > domain->need_kib + NEAR_KIB ? REASON_SURPLUS : REASON_NEED;
+}
+
+static void give_reasons(struct round *round)
+{
+    for (size_t i = 0; i < round->count; i++) {
+        struct domain *domain = &round->domains[i];
+        enum reason reason = reason_of(round, domain);
+
+        if (reason != domain->reason)
+            round_note(round, EVENT_REASON, domain, "%s", reason_text(reason));
+        domain->reason = reason;
+    }
+}
+
+/* Tells the operator of what touches the whole host, once when it begins and once when it ends. */
+static void tell(struct engine *engine)
+{
+    struct round *round = &engine->round;
+    bool broken = round->headroom_kib < 0;
+
+    if (!round->minimums_fit != engine->minimums_told) {
+        engine->minimums_told = !round->minimums_fit;
+        round_note(round, EVENT_MINIMUMS, NULL,
+                   round->minimums_fit ? "the minimums fit the host again"
+                                       : "the minimums do not fit the host: the lowest priority "
+                                         "goes short first");
+    }
+    if (broken != engine->headroom_told) {
+        engine->headroom_told = broken;
+        round_note(round, EVENT_HEADROOM, NULL,
+                   broken ? "the host has promised more than it has, by %lld KiB: nothing is given"
+                          : "the host has what it has promised again, and %lld KiB more",
+                   (long long)(broken ? -round->headroom_kib : round->headroom_kib));
+    }
+}
+
+static bool moving(const struct round *round, const struct domain *domain)
+{
+    const struct conduct *conduct = &domain->conduct;
+
+    if (!touchable(domain))
+        return false;
+    if (conduct->asked_ms != 0 && round->now_ms >= conduct->retry_ms)
+        return true;
+    if (domain->goal_kib != domain->grant_kib && domain->goal_kib < domain->target_kib)
+        return true;
+    return conduct->short_ms != 0 && round->now_ms - conduct->short_ms < STANDING_MS;
+}
+
+static uint64_t next_ms(const struct engine *engine)
+{
+    const struct round *round = &engine->round;
+    bool soon = round->call_count > 0 && !engine->dry_run;
+
+    for (size_t i = 0; i < round->count && !soon; i++)
+        soon = moving(round, &round->domains[i]);
+    return soon ? smaller(MOVING_MS, engine->config.interval_ms) : engine->config.interval_ms;
+}
+
+int engine_round(struct engine *engine, uint64_t *ret_next_ms)
+{
+    struct round *round = &engine->round;
+    int r;
+
+    r = engine->host->ops->observe(engine->host, round);
+    if (r < 0)
+        return r;
+    round->number++;
+    configure(engine);
+    conduct_judge(round);
+    reckon(round);
+    demand_estimate(round);
+    r = policy_decide(engine->policy, round);
+    if (r < 0)
+        round_note(round, EVENT_POLICY, NULL, "policy %s gave out what is not there: all stay",
+                   engine->policy->name);
+    pace_moderate(round);
+    guard(round);
+    apply(engine);
+    give_reasons(round);
+    tell(engine);
+    *ret_next_ms = next_ms(engine);
+    return 0;
+}
+
+void engine_totals(const struct engine *engine, struct engine_totals *ret_totals)
+{
+    const struct round *round = &engine->round;
+    struct engine_totals totals = { 0 };
+
+    for (size_t i = 0; i < round->count; i++) {
+        const struct domain *domain = &round->domains[i];
+
+        totals.actual_kib += domain->actual_kib;
+        if (!touchable(domain))
+            continue;
+        totals.guaranteed_kib += domain->min_kib;
+        if (domain->conduct.class == CONDUCT_UNHELPFUL) {
+            totals.unhelpful++;
+            continue;
+        }
+        if (domain->actual_kib > domain->need_kib)
+            totals.freeable_kib += domain->actual_kib - domain->need_kib;
+        if (domain->actual_kib > domain->min_kib)
+            totals.freeable_min_kib += domain->actual_kib - domain->min_kib;
+    }
+    *ret_totals = totals;
+}

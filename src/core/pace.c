@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: ISC */
+#include "core/pace.h"
+
+#include "core/conduct.h"
+
+/* Sizes move in steps of this: finer ones are many calls, and a covert channel between guests. */
+#define STEP_KIB 4096
+
+/* A change of less than this share of the size waits, unless somebody needs the memory. */
+#define SMALL_SHARE 64
+#define SMALL_MS 30000
+
+/* Above its need a domain shrinks by so much a step, and gets the next when it has followed. Linux
+ * lets go 520 MiB/s of free memory (measured): a step lasts about as long as a round takes. */
+#define FAST_STEP_KIB 65536
+
+/* Below its need it uses what it is asked for: small steps, so that it can page out what is cold.
+ * One far target instead killed a guest's worker with its swap still empty (measured). */
+#define CAREFUL_STEP_KIB 8192
+#define CAREFUL_MS 200
+#define CAREFUL_PRESSED_MS 1000
+
+/* A driver that got nothing for so long sleeps; only another value of the target wakes it. */
+#define NUDGE_MS 2000
+#define PAGE_KIB 4
+
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* The target at which a domain holds so much. */
+static uint64_t target_for(const struct domain *domain, uint64_t held_kib)
+{
+    int64_t target = (int64_t)held_kib - domain->offset_kib;
+
+    return target > 0 ? (uint64_t)target : 0;
+}
+
+/* Where the policy wants the target, in whole steps but at the limits. */
+static uint64_t wanted_target(const struct domain *domain)
+{
+    uint64_t target = target_for(domain, domain->want_kib);
+
+    if (domain->want_kib == domain->min_kib || domain->want_kib == domain->max_kib)
+        return target;
+    return larger(target - target % STEP_KIB, target_for(domain, domain->min_kib));
+}
+
+/* A change that is not worth a call now; but no error stays for good. */
+static bool too_small(const struct round *round, struct domain *domain, uint64_t wanted)
+{
+    uint64_t change = wanted > domain->target_kib ? wanted - domain->target_kib
+                                                  : domain->target_kib - wanted;
+
+    if (change >= larger(STEP_KIB, domain->target_kib / SMALL_SHARE) || change == 0) {
+        domain->small_ms = 0;
+        return change == 0;
+    }
+    if (change >= STEP_KIB && (round->waiting || round->urgent))
+        return false;
+    if (domain->small_ms == 0)
+        domain->small_ms = round->now_ms;
+    return round->now_ms - domain->small_ms < SMALL_MS;
+}
+
+/* It stopped short of its target: a page less is another value, and costs nothing. */
+static uint64_t nudge(const struct round *round, struct domain *domain)
+{
+    uint64_t since = larger(domain->conduct.short_ms, domain->nudge_ms);
+
+    if (domain->conduct.short_ms == 0 || round->now_ms - since < NUDGE_MS
+        || domain->target_kib < PAGE_KIB)
+        return domain->target_kib;
+    domain->nudge_ms = round->now_ms;
+    return domain->target_kib - PAGE_KIB;
+}
+
+/* The next step down, where it uses what it is asked for. */
+static uint64_t careful_step(const struct round *round, struct domain *domain, uint64_t from,
+                             uint64_t wanted)
+{
+    uint64_t pause = domain->demand.boost_kib > 0 ? CAREFUL_PRESSED_MS : CAREFUL_MS;
+
+    if (round->now_ms - domain->step_ms < pause)
+        return from;
+    domain->step_ms = round->now_ms;
+    return larger(wanted, from > CAREFUL_STEP_KIB ? from - CAREFUL_STEP_KIB : 0);
+}
+
+static uint64_t shrink(const struct round *round, struct domain *domain, uint64_t wanted)
+{
+    uint64_t here = target_for(domain, domain->actual_kib);
+    uint64_t need = target_for(domain, domain->need_kib);
+    uint64_t from = smaller(domain->target_kib, here);
+    uint64_t fast = larger(wanted, from > FAST_STEP_KIB ? from - FAST_STEP_KIB : 0);
+
+    /* What it does not hold is not taken from it. */
+    if (wanted >= from)
+        return wanted;
+    if (conduct_owes(domain))
+        return domain->target_kib;
+    if (round->urgent || fast >= need)
+        return fast;
+    if (from > need)
+        return larger(wanted, need);
+    return careful_step(round, domain, from, wanted);
+}
+
+/* A domain that failed is not asked until its time comes: its target is moved to where it is, since
+ * a driver below its cap and above its target spins. One that does not let go gets no slack either,
+ * so its cap is what it holds. */
+static uint64_t stay(const struct domain *domain)
+{
+    uint64_t here = target_for(domain, domain->actual_kib);
+
+    if (domain->conduct.class != CONDUCT_UNHELPFUL)
+        return here;
+    here = domain->actual_kib > domain->slack_kib ? domain->actual_kib - domain->slack_kib : 0;
+    return larger(here, target_for(domain, domain->min_kib));
+}
+
+static bool in_grace(const struct round *round, const struct domain *domain)
+{
+    return round->now_ms - domain->started_ms < round->grace_ms;
+}
+
+static uint64_t next_target(const struct round *round, struct domain *domain)
+{
+    uint64_t wanted = wanted_target(domain);
+
+    if (domain->conduct.retry_ms > round->now_ms && wanted < target_for(domain, domain->actual_kib))
+        return stay(domain);
+    if (in_grace(round, domain) && wanted <= domain->target_kib)
+        return domain->target_kib;
+    if (too_small(round, domain, wanted))
+        return nudge(round, domain);
+    if (wanted > domain->target_kib)
+        return wanted;
+    return shrink(round, domain, wanted);
+}
+
+void pace_moderate(struct round *round)
+{
+    for (size_t i = 0; i < round->count; i++) {
+        struct domain *domain = &round->domains[i];
+
+        domain->goal_kib = domain->target_kib;
+        if (domain->managed && domain->has_target && domain->phase == PHASE_RUNNING)
+            domain->goal_kib = next_target(round, domain);
+    }
+}
