@@ -46,10 +46,13 @@ static uint64_t target_for(const struct domain *domain, uint64_t held_kib)
 static uint64_t wanted_target(const struct domain *domain)
 {
     uint64_t target = target_for(domain, domain->want_kib);
+    uint64_t whole = target - target % STEP_KIB;
 
-    if (domain->want_kib == domain->min_kib || domain->want_kib == domain->max_kib)
+    if (domain->want_kib == domain->max_kib)
         return target;
-    return larger(target - target % STEP_KIB, target_for(domain, domain->min_kib));
+    if (domain->want_kib >= domain->min_kib)
+        return larger(whole, target_for(domain, domain->min_kib));
+    return whole;
 }
 
 /* A change that is not worth a call now; but no error stays for good. */

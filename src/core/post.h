@@ -24,12 +24,12 @@ enum dialect {
 struct post {
     enum dialect dialect; /* of the last good post */
     bool bad;             /* the last post did not parse; the one before it is not believed either */
-    bool fresh;           /* came since the last round */
     uint64_t at_ms;       /* when the last good post was read */
     uint64_t held_kib;    /* what the domain held then */
     uint64_t used_kib;    /* held and not droppable, by that post; at most held_kib */
     uint64_t cache_kib;   /* the active part of the droppable cache */
     uint64_t minimum_kib; /* a floor of its own (2008); 0: none */
+    uint64_t wish_kib;    /* the size it asks for (2008), also above held_kib; 0: none */
     struct report report; /* REPORT_ABSENT where the dialect does not say */
 };
 
@@ -40,7 +40,8 @@ struct post_text {
 };
 
 /* Each takes what was read from the domain's nodes at now_ms, while the domain held held_kib, and
- * writes *post. Returns 0; or -EINVAL when it does not parse or contradicts itself or held_kib: then
+ * writes *post (but for our own dialect when its sequence number is the one we have: then nothing
+ * new was posted, and the post goes on ageing). Returns 0; or -EINVAL when it does not parse or contradicts itself or held_kib: then
  * post->bad is set and the rest stays. static_max_kib: for dialects that do not say what their
  * kernel hides. */
 int post_take_ballast(struct post *post, struct post_text stats, uint64_t held_kib,

@@ -101,6 +101,7 @@ struct domain {
     /* identity: a domid alone is used again after a domain's end */
     uint32_t domid;
     bool seen;            /* in the observation that is under way */
+    bool is_new;          /* not told yet */
     uint8_t uuid[16];
     char name[DOMAIN_NAME_SIZE];
     enum domain_type type;

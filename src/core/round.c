@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: ISC */
+#include "core/round.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ROOM_FIRST 64
+
+void round_init(struct round *ret_round)
+{
+    memset(ret_round, 0, sizeof(*ret_round));
+}
+
+void round_free(struct round *round)
+{
+    free(round->domains);
+    free(round->fill);
+    free(round->fill_index);
+    free(round->guard);
+    free(round->guard_index);
+    free(round->calls);
+    round_init(round);
+}
+
+void round_begin(struct round *round, uint64_t now_ms)
+{
+    round->now_ms = now_ms;
+    round->event_count = 0;
+    round->events_lost = 0;
+    for (size_t i = 0; i < round->count; i++)
+        round->domains[i].seen = false;
+}
+
+/* Where a domid is, or would be. */
+static size_t position(const struct round *round, uint32_t domid)
+{
+    size_t low = 0;
+    size_t high = round->count;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (round->domains[middle].domid < domid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* The array, `room` long; as it was, with *ok false, without memory. */
+static void *lengthen(void *array, size_t size, size_t room, bool *ok)
+{
+    void *longer = reallocarray(array, room, size);
+
+    if (!longer)
+        *ok = false;
+    return longer ? longer : array;
+}
+
+/* The domains and the scratch of the stages grow together. */
+static bool make_room(struct round *round)
+{
+    size_t room = round->room ? round->room * 2 : ROOM_FIRST;
+    bool ok = round->count < DOMAINS_MAX;
+
+    if (round->count < round->room)
+        return true;
+    round->fill = lengthen(round->fill, sizeof(*round->fill), room, &ok);
+    round->fill_index = lengthen(round->fill_index, sizeof(*round->fill_index), room, &ok);
+    round->guard = lengthen(round->guard, sizeof(*round->guard), room, &ok);
+    round->guard_index = lengthen(round->guard_index, sizeof(*round->guard_index), room, &ok);
+    round->calls = lengthen(round->calls, sizeof(*round->calls), room, &ok);
+    round->domains = lengthen(round->domains, sizeof(*round->domains), room, &ok);
+    if (ok)
+        round->room = room;
+    return ok;
+}
+
+struct domain *round_see(struct round *round, uint32_t domid, const uint8_t uuid[16])
+{
+    size_t at = position(round, domid);
+    struct domain *domain;
+
+    if (at < round->count && round->domains[at].domid == domid) {
+        domain = &round->domains[at];
+        if (memcmp(domain->uuid, uuid, sizeof(domain->uuid)) == 0) {
+            domain->seen = true;
+            return domain;
+        }
+        round_note(round, EVENT_DOMAIN_GONE, domain, "replaced by another with its domid");
+    } else {
+        if (!make_room(round))
+            return NULL;
+        domain = &round->domains[at];
+        memmove(domain + 1, domain, (round->count - at) * sizeof(*domain));
+        round->count++;
+    }
+    memset(domain, 0, sizeof(*domain));
+    domain->domid = domid;
+    memcpy(domain->uuid, uuid, sizeof(domain->uuid));
+    domain->seen = true;
+    domain->is_new = true;
+    domain->started_ms = round->now_ms;
+    return domain;
+}
+
+void round_end(struct round *round)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < round->count; i++) {
+        struct domain *domain = &round->domains[i];
+
+        if (!domain->seen) {
+            round_note(round, EVENT_DOMAIN_GONE, domain, "gone");
+            continue;
+        }
+        if (domain->is_new)
+            round_note(round, EVENT_DOMAIN_NEW, domain, "new");
+        domain->is_new = false;
+        if (kept != i)
+            round->domains[kept] = *domain;
+        kept++;
+    }
+    round->count = kept;
+}
+
+struct domain *round_find(const struct round *round, uint32_t domid)
+{
+    size_t at = position(round, domid);
+
+    return at < round->count && round->domains[at].domid == domid ? &round->domains[at] : NULL;
+}
+
+struct domain *round_find_name(const struct round *round, const char *name)
+{
+    for (size_t i = 0; i < round->count; i++) {
+        if (strcmp(round->domains[i].name, name) == 0)
+            return &round->domains[i];
+    }
+    return NULL;
+}
+
+void round_note(struct round *round, enum event_kind kind, const struct domain *domain,
+                const char *format, ...)
+{
+    struct event *event;
+    va_list args;
+
+    if (round->event_count == EVENTS_MAX) {
+        round->events_lost++;
+        return;
+    }
+    event = &round->events[round->event_count++];
+    event->kind = kind;
+    event->domid = domain ? domain->domid : UINT32_MAX;
+    (void)snprintf(event->name, sizeof(event->name), "%s", domain ? domain->name : "");
+    va_start(args, format);
+    (void)vsnprintf(event->text, sizeof(event->text), format, args);
+    va_end(args);
+}
+
+const char *domain_type_name(enum domain_type type)
+{
+    static const char *const names[] = {
+        [DOMAIN_PV] = "pv",
+        [DOMAIN_PVH] = "pvh",
+        [DOMAIN_HVM] = "hvm",
+    };
+
+    return names[type];
+}
+
+const char *domain_phase_name(enum domain_phase phase)
+{
+    static const char *const names[] = {
+        [PHASE_RUNNING] = "running",   [PHASE_BUILDING] = "building", [PHASE_PAUSED] = "paused",
+        [PHASE_SHUTDOWN] = "shutdown", [PHASE_DYING] = "dying",
+    };
+
+    return names[phase];
+}
+
+const char *conduct_name(enum conduct_class class)
+{
+    static const char *const names[] = {
+        [CONDUCT_STARTING] = "starting",
+        [CONDUCT_COOPERATIVE] = "cooperative",
+        [CONDUCT_UNHELPFUL] = "unhelpful",
+    };
+
+    return names[class];
+}
+
+static const struct {
+    const char *name;
+    const char *text;
+} reasons[] = {
+    [REASON_UNMANAGED] = { "unmanaged", "is not managed" },
+    [REASON_UNTOUCHED] = { "untouched", "is not touched now" },
+    [REASON_STARTING] = { "starting", "keeps what it was started with" },
+    [REASON_UNHELPFUL] = { "unhelpful", "does not let go what it is asked for" },
+    [REASON_STALLED] = { "stalled", "cannot let go more now" },
+    [REASON_MINIMUM_SHORT] = { "minimum-short", "the minimums do not fit the host" },
+    [REASON_WAITING] = { "waiting", "waits for memory that is not free yet" },
+    [REASON_GROWING] = { "growing", "grows" },
+    [REASON_SHRINKING] = { "shrinking", "shrinks" },
+    [REASON_SHARE] = { "share", "has its share of too little" },
+    [REASON_MINIMUM] = { "minimum", "needs no more than its minimum" },
+    [REASON_MAXIMUM] = { "maximum", "has its maximum" },
+    [REASON_NEED] = { "need", "has what it needs" },
+    [REASON_SURPLUS] = { "surplus", "has its share of the surplus" },
+};
+
+const char *reason_name(enum reason reason)
+{
+    return reasons[reason].name;
+}
+
+const char *reason_text(enum reason reason)
+{
+    return reasons[reason].text;
+}
+
+const char *event_name(enum event_kind kind)
+{
+    static const char *const names[] = {
+        [EVENT_DOMAIN_NEW] = "DOMAIN_NEW",   [EVENT_DOMAIN_GONE] = "DOMAIN_GONE",
+        [EVENT_CONDUCT] = "CONDUCT",         [EVENT_REASON] = "REASON",
+        [EVENT_BAD_POST] = "BAD_POST",       [EVENT_MINIMUMS] = "MINIMUMS",
+        [EVENT_HEADROOM] = "HEADROOM",       [EVENT_CALL_FAILED] = "CALL_FAILED",
+        [EVENT_POLICY] = "POLICY",
+    };
+
+    return names[kind];
+}
