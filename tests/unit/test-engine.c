@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: ISC */
+/* Whole rounds over a model host. */
+#include "model.h"
+
+static void test_load_moves_memory(void)
+{
+    struct model model;
+
+    model_init(&model, 1700 * MIB);
+    for (size_t i = 0; i < 4; i++)
+        model_add(&model, i, 256 * MIB, 1024 * MIB, 90 * MIB);
+    model_run(&model, 60000);
+    for (size_t i = 0; i < 4; i++)
+        CHECK(model.guests[i].actual_kib > 350 * MIB);
+
+    model.guests[1].used_kib = 700 * MIB;
+    model_run(&model, 10000);
+    CHECK(model.guests[1].actual_kib >= 724 * MIB);
+    CHECK_EQ(model_domain(&model, 1)->reason, REASON_NEED);
+
+    model.guests[1].used_kib = 90 * MIB;
+    model_run(&model, 120000);
+    for (size_t i = 0; i < 4; i++)
+        CHECK(model.guests[i].actual_kib > 350 * MIB && model.guests[i].actual_kib < 420 * MIB);
+    CHECK_EQ(model.broken, 0);
+    model_free_all(&model);
+}
+
+/* Weights 1 : 2 under load above what is there give sizes 1 : 2; a minimum is a floor under that. */
+static void test_weights(void)
+{
+    struct model model;
+    uint64_t ratio_permille;
+
+    model_init(&model, 1000 * MIB);
+    for (size_t i = 0; i < 2; i++)
+        model_add(&model, i, 256 * MIB, 2048 * MIB, 2048 * MIB);
+    model_round(&model);
+    for (size_t i = 0; i < 2; i++) {
+        char error[128];
+
+        CHECK_EQ(config_set(&model.engine.config, model_domain(&model, i), "weight",
+                            i ? "512" : "256", error, sizeof(error)),
+                 0);
+        CHECK_EQ(config_set(&model.engine.config, model_domain(&model, i), "min", "100M", error,
+                            sizeof(error)),
+                 0);
+    }
+    model_run(&model, 60000);
+    ratio_permille = model.guests[1].actual_kib * 1000 / model.guests[0].actual_kib;
+    CHECK(ratio_permille >= 1950 && ratio_permille <= 2050);
+    CHECK(model.guests[0].actual_kib + model.guests[1].actual_kib > 880 * MIB);
+    CHECK_EQ(model_domain(&model, 0)->reason, REASON_SHARE);
+    CHECK_EQ(model.broken, 0);
+    model_free_all(&model);
+}
+
+/* A host at rest makes no calls at all. */
+static void test_steady(void)
+{
+    struct model model;
+    uint64_t before;
+
+    model_init(&model, 2000 * MIB);
+    for (size_t i = 0; i < 8; i++)
+        model_add(&model, i, 200 * MIB, 512 * MIB, (60 + 10 * i) * MIB);
+    model_run(&model, 120000);
+    before = model.engine.calls_made;
+    model_run(&model, 600000);
+    CHECK_EQ(model.engine.calls_made, before);
+    model_free_all(&model);
+}
+
+static void test_frozen_is_unhelpful(void)
+{
+    struct model model;
+
+    model_init(&model, 1000 * MIB);
+    model_add(&model, 0, 500 * MIB, 1024 * MIB, 90 * MIB)->frozen = true;
+    model_add(&model, 1, 300 * MIB, 1024 * MIB, 800 * MIB);
+    model_run(&model, 15000);
+    CHECK_EQ(model_domain(&model, 0)->conduct.class, CONDUCT_UNHELPFUL);
+    CHECK_EQ(model_domain(&model, 0)->reason, REASON_UNHELPFUL);
+    CHECK_EQ(model.guests[0].actual_kib, 500 * MIB);
+    CHECK(model.guests[0].cap_kib <= 500 * MIB);
+    CHECK(model.guests[1].actual_kib > 380 * MIB);
+
+    /* It is asked again, and forgiven when it delivers. */
+    model.guests[0].frozen = false;
+    model_run(&model, 60000);
+    CHECK_EQ(model_domain(&model, 0)->conduct.class, CONDUCT_COOPERATIVE);
+    CHECK(model.guests[1].actual_kib > 500 * MIB);
+    CHECK_EQ(model.broken, 0);
+    model_free_all(&model);
+}
+
+/* Somebody in dom0 raised the caps: they are lowered before anything is given. */
+static void test_broken_at_start(void)
+{
+    struct model model;
+
+    model_init(&model, 1000 * MIB);
+    for (size_t i = 0; i < 4; i++)
+        model_add(&model, i, 200 * MIB, 1024 * MIB, 400 * MIB)->cap_kib = 1024 * MIB;
+    CHECK(model_headroom(&model) < 0);
+    model_round(&model);
+    CHECK(model_headroom(&model) >= 0);
+    model.broken = 0;
+    model_run(&model, 30000);
+    CHECK_EQ(model.broken, 0);
+    model_free_all(&model);
+}
+
+/* After a call that failed nothing is given in that round; the rest goes on. */
+static void test_failing_calls(void)
+{
+    struct model model;
+
+    model_init(&model, 1200 * MIB);
+    for (size_t i = 0; i < 4; i++)
+        model_add(&model, i, 270 * MIB, 1024 * MIB, 90 * MIB);
+    model.guests[0].fail = -EIO;
+    model.guests[3].used_kib = 500 * MIB;
+    model_run(&model, 30000);
+    CHECK(model.engine.calls_failed > 0);
+    CHECK_EQ(model.broken, 0);
+    model.guests[0].fail = 0;
+    model_run(&model, 30000);
+    CHECK(model.guests[3].actual_kib > 300 * MIB);
+    CHECK_EQ(model.broken, 0);
+    model_free_all(&model);
+}
+
+/* A paused domain, and one that is being built, are left alone and count for all they can reach. */
+static void test_untouched(void)
+{
+    struct model model;
+
+    model_init(&model, 1000 * MIB);
+    model_add(&model, 0, 100 * MIB, 1024 * MIB, 90 * MIB)->phase = PHASE_BUILDING;
+    model.guests[0].cap_kib = 400 * MIB;
+    model_add(&model, 1, 200 * MIB, 1024 * MIB, 90 * MIB)->phase = PHASE_PAUSED;
+    model_add(&model, 2, 100 * MIB, 1024 * MIB, 900 * MIB);
+    model_run(&model, 20000);
+    CHECK_EQ(model.guests[0].calls, 0);
+    CHECK_EQ(model.guests[1].calls, 0);
+    CHECK(model.guests[2].actual_kib > 250 * MIB);
+    CHECK_EQ(model.broken, 0);
+    model_free_all(&model);
+}
+
+/* Minimums that do not fit: the operator is told, the lowest priority goes short. */
+static void test_minimums_do_not_fit(void)
+{
+    struct model model;
+    char error[128];
+
+    model_init(&model, 800 * MIB);
+    for (size_t i = 0; i < 3; i++)
+        model_add(&model, i, 200 * MIB, 1024 * MIB, 90 * MIB);
+    model_round(&model);
+    for (size_t i = 0; i < 3; i++)
+        config_set(&model.engine.config, model_domain(&model, i), "min", "300M", error,
+                   sizeof(error));
+    config_set(&model.engine.config, model_domain(&model, 2), "priority", "5", error,
+               sizeof(error));
+    model_run(&model, 30000);
+    CHECK(!model.engine.round.minimums_fit);
+    CHECK(model.guests[2].actual_kib >= 300 * MIB);
+    CHECK(model.guests[0].actual_kib < 300 * MIB);
+    CHECK_EQ(model_domain(&model, 0)->reason, REASON_MINIMUM_SHORT);
+    CHECK_EQ(model.broken, 0);
+    model_free_all(&model);
+}
+
+/* In its grace a domain keeps what it was started with. */
+static void test_grace(void)
+{
+    struct model model;
+
+    model_init(&model, 1000 * MIB);
+    model.engine.config.grace_ms = 30000;
+    model_add(&model, 0, 600 * MIB, 1024 * MIB, 90 * MIB);
+    model_add(&model, 1, 200 * MIB, 1024 * MIB, 800 * MIB);
+    model_run(&model, 20000);
+    CHECK_EQ(model.guests[0].actual_kib, 600 * MIB);
+    model_run(&model, 30000);
+    CHECK(model.guests[0].actual_kib < 300 * MIB);
+    CHECK_EQ(model.broken, 0);
+    model_free_all(&model);
+}
+
+/* Hosts at random, with guests that come, go, freeze and change their minds: never broken. */
+static void test_random_hosts(void)
+{
+    unsigned hosts = check_long ? 2000 : 40;
+
+    for (unsigned h = 0; h < hosts; h++) {
+        struct model model;
+
+        model_init(&model, (1000 + check_random_below(4000)) * MIB);
+        model.step_kib = 4 + check_random_below(200 * MIB);
+        for (unsigned step = 0; step < 300; step++) {
+            size_t i = check_random_below(MODEL_GUESTS);
+            struct model_guest *guest = &model.guests[i];
+            uint64_t size = (64 + check_random_below(200)) * MIB;
+
+            if (!guest->there && model_headroom(&model) > (int64_t)(size + MODEL_SLACK_KIB))
+                model_add(&model, i, size, size + check_random_below(1024 * MIB), 0);
+            else if (guest->there && check_random_below(8) == 0)
+                guest->there = false;
+            guest->used_kib = check_random_below(800 * MIB);
+            guest->posts = check_random_below(4) != 0;
+            guest->frozen = check_random_below(5) == 0;
+            guest->phase = check_random_below(6) == 0 ? PHASE_PAUSED : PHASE_RUNNING;
+            guest->fail = check_random_below(12) == 0 ? -EIO : 0;
+            model_round(&model);
+        }
+        if (!CHECK_EQ(model.broken, 0)) {
+            model_free_all(&model);
+            return;
+        }
+        model_free_all(&model);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    check_init(argc, argv);
+    check_run("memory follows load and returns", test_load_moves_memory);
+    check_run("weights give sizes", test_weights);
+    check_run("a host at rest makes no calls", test_steady);
+    check_run("a frozen balloon is unhelpful, and forgiven", test_frozen_is_unhelpful);
+    check_run("a broken promise is mended at once", test_broken_at_start);
+    check_run("calls that fail", test_failing_calls);
+    check_run("paused and half-built domains are left alone", test_untouched);
+    check_run("minimums that do not fit", test_minimums_do_not_fit);
+    check_run("the grace of a new domain", test_grace);
+    check_run("random hosts keep the promise", test_random_hosts);
+    return check_done();
+}
