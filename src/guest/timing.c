@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: ISC */
+#include "guest/timing.h"
+
+#include <stddef.h>
+
+/* A change of available memory that matters: the daemon moves nothing smaller. */
+#define CHANGE_KIB 4096
+#define CHANGE_SHARE 32
+
+/* Stall time since the last post that matters: 1 % of the time between two looks. */
+#define STALL_US (TIMING_LOOK_MS * 1000 / 100)
+
+/* Swapped in since the last post: 1 MiB. */
+#define SWAP_IN_PAGES 256
+
+/* How far a count went on; 0 when one of the two is not there. */
+static uint64_t gained(uint64_t now, uint64_t before)
+{
+    if (now == REPORT_ABSENT || before == REPORT_ABSENT || now < before)
+        return 0;
+    return now - before;
+}
+
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : b - a;
+}
+
+static bool memory_changed(const struct report *now, const struct report *posted)
+{
+    uint64_t matters = now->total_kib / CHANGE_SHARE;
+
+    if (matters < CHANGE_KIB)
+        matters = CHANGE_KIB;
+    return distance(now->available_kib, posted->available_kib) >= matters
+           || distance(now->total_kib, posted->total_kib) >= matters;
+}
+
+static bool pressed(const struct report *now, const struct report *posted)
+{
+    return gained(now->some_us, posted->some_us) >= STALL_US
+           || gained(now->swap_in_pages, posted->swap_in_pages) >= SWAP_IN_PAGES
+           || gained(now->oom_kills, posted->oom_kills) > 0;
+}
+
+bool timing_due(const struct report *now, const struct report *posted, uint64_t elapsed_ms)
+{
+    return posted == NULL || elapsed_ms >= TIMING_HEARTBEAT_MS || memory_changed(now, posted)
+           || pressed(now, posted);
+}

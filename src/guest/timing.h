@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: ISC */
+/* When the agent posts: at once when something matters, else now and then. */
+#ifndef BALLAST_TIMING_H
+#define BALLAST_TIMING_H
+
+#include <stdbool.h>
+
+#include "report/report.h"
+
+/* The agent looks so often: 0.1 ms of work each. A guest that allocates 100 MiB/s is 25 MiB further
+ * between two looks, about the daemon's margin. */
+#define TIMING_LOOK_MS 250
+
+/* A guest in which nothing changes posts so often. */
+#define TIMING_HEARTBEAT_MS 10000
+
+/* True when the report `now` should be posted, after `posted`, which was posted elapsed_ms ago.
+ * Both are of the same guest; posted NULL: nothing was posted yet. */
+bool timing_due(const struct report *now, const struct report *posted, uint64_t elapsed_ms);
+
+#endif
