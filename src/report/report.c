@@ -164,7 +164,7 @@ int report_parse(const char *text, size_t len, struct report *ret_report)
         return -EMSGSIZE;
     report_clear(&report);
     len = chomp(text, len);
-    while (pos < len) {
+    while (pos <= len) {
         const char *space = memchr(text + pos, ' ', len - pos);
         size_t end = space ? (size_t)(space - text) : len;
         int r;

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: ISC */
+#include "check.h"
+#include "core/demand.h"
+
+#define MIB 1024
+
+static void test_floor(void)
+{
+    static const struct {
+        uint64_t size_mib;
+        uint64_t floor_mib;
+    } cases[] = {
+        { 0, 0 },       { 16, 16 },     { 32, 24 },      { 80, 48 },       { 128, 72 },
+        { 512, 168 },   { 1024, 232 },  { 2048, 360 },   { 8192, 552 },    { 32768, 1320 },
+        { 131072, 4392 }, { 262144, 8488 },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        CHECK_EQ(demand_floor_kib(cases[i].size_mib * MIB) / MIB, cases[i].floor_mib);
+    for (uint64_t kib = 0; kib < 300000 * MIB; kib += 100003)
+        CHECK(demand_floor_kib(kib) <= demand_floor_kib(kib + 1));
+}
+
+/* A round of one domain of 512 MiB, 128 to 1024. */
+static struct domain *one(struct round *round)
+{
+    static const uint8_t uuid[16] = { 1 };
+    struct domain *domain;
+
+    round_init(round);
+    round_begin(round, 1000000);
+    domain = round_see(round, 1, uuid);
+    domain->managed = true;
+    domain->shares = true;
+    domain->has_target = true;
+    domain->actual_kib = 512 * MIB;
+    domain->target_kib = 512 * MIB;
+    domain->min_kib = 128 * MIB;
+    domain->max_kib = 1024 * MIB;
+    domain->limits.weight = 256;
+    round->share_kib = 2048 * MIB;
+    return domain;
+}
+
+static void post(struct round *round, struct domain *domain, uint64_t used_kib, uint64_t stall_us)
+{
+    domain->post = (struct post){
+        .dialect = DIALECT_BALLAST,
+        .at_ms = round->now_ms,
+        .held_kib = domain->actual_kib,
+        .used_kib = used_kib,
+    };
+    report_clear(&domain->post.report);
+    domain->post.report.some_us = stall_us;
+    demand_estimate(round);
+}
+
+static void test_up_at_once_down_slowly(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+    uint64_t high;
+
+    post(&round, domain, 200 * MIB, 0);
+    CHECK_EQ(domain->need_kib, 225 * MIB);
+    CHECK_EQ(domain->available_kib, (512 - 225) * MIB);
+    round.now_ms += 1000;
+    post(&round, domain, 400 * MIB, 0);
+    high = domain->need_kib;
+    CHECK(high >= 450 * MIB);
+
+    round.now_ms += 250;
+    post(&round, domain, 200 * MIB, 0);
+    CHECK(domain->need_kib > high - 20 * MIB);
+    for (int i = 0; i < 60; i++) {
+        round.now_ms += 1000;
+        post(&round, domain, 200 * MIB, 0);
+    }
+    CHECK_EQ(domain->need_kib, 225 * MIB);
+    round_free(&round);
+}
+
+static void test_pressure(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+    uint64_t stall_us = 0;
+    uint64_t need;
+
+    post(&round, domain, 500 * MIB, stall_us);
+    need = domain->need_kib;
+
+    /* 1 % stall: neither high nor low, nothing changes. */
+    round.now_ms += 1000;
+    stall_us += 10000;
+    post(&round, domain, 500 * MIB, stall_us);
+    CHECK_EQ(domain->need_kib, need);
+
+    /* 50 % stall: a quarter more than it holds. */
+    round.now_ms += 1000;
+    stall_us += 500000;
+    post(&round, domain, 500 * MIB, stall_us);
+    CHECK_EQ(domain->need_kib, 640 * MIB);
+
+    /* A count that goes back is no pressure. */
+    round.now_ms += 1000;
+    post(&round, domain, 500 * MIB, 5);
+    CHECK(domain->need_kib <= 640 * MIB);
+
+    /* When it is calm the boost goes. */
+    for (int i = 0; i < 120; i++) {
+        round.now_ms += 1000;
+        post(&round, domain, 500 * MIB, 5);
+    }
+    CHECK_EQ(domain->need_kib, need);
+    round_free(&round);
+}
+
+static void test_bounds(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+
+    post(&round, domain, 0, 0);
+    CHECK_EQ(domain->need_kib, 128 * MIB);
+    domain->actual_kib = 4096 * MIB;
+    round.now_ms += 1000;
+    post(&round, domain, 4096 * MIB, REPORT_ABSENT);
+    CHECK_EQ(domain->need_kib, 1024 * MIB);
+    CHECK_EQ(domain->available_kib, 3072 * MIB);
+    round_free(&round);
+}
+
+/* Silent, rubbish and old posts are all the same: the weight's share. */
+static void test_silent(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+    static const uint8_t uuid[16] = { 2 };
+    struct domain *other = round_see(&round, 2, uuid);
+
+    domain = round_find(&round, 1);
+    *other = *domain;
+    other->domid = 2;
+    other->limits.weight = 768;
+    other->max_kib = 4096 * MIB;
+    round.share_kib = 1024 * MIB;
+    demand_estimate(&round);
+    CHECK_EQ(domain->need_kib, 256 * MIB);
+    CHECK_EQ(other->need_kib, 768 * MIB);
+
+    post(&round, domain, 300 * MIB, 0);
+    CHECK(domain->need_kib > 300 * MIB);
+    domain->post.bad = true;
+    demand_estimate(&round);
+    CHECK_EQ(domain->need_kib, 256 * MIB);
+    domain->post.bad = false;
+    round.now_ms += POST_STALE_MS + 1;
+    demand_estimate(&round);
+    CHECK_EQ(domain->need_kib, 256 * MIB);
+    round_free(&round);
+}
+
+static void test_dialects(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+    struct post_text total = { "440000", 6 };
+    struct post_text available = { "300000\n", 7 };
+    struct post_text wish = { "614400", 6 };
+
+    CHECK_EQ(post_take_xenserver(&domain->post, total, available, domain->actual_kib,
+                                 round.now_ms),
+             0);
+    demand_estimate(&round);
+    CHECK_EQ(domain->need_kib, domain->post.used_kib + domain->post.used_kib / 4);
+
+    round.now_ms += 1000;
+    CHECK_EQ(post_take_selfballoon(&domain->post, wish, (struct post_text){ NULL, 0 },
+                                   domain->actual_kib, round.now_ms),
+             0);
+    demand_estimate(&round);
+    CHECK_EQ(domain->need_kib, 614400);
+    round_free(&round);
+}
+
+int main(int argc, char **argv)
+{
+    check_init(argc, argv);
+    check_run("the floor of a Linux guest", test_floor);
+    check_run("need goes up at once and down slowly", test_up_at_once_down_slowly);
+    check_run("pressure adds to need", test_pressure);
+    check_run("need stays within the limits", test_bounds);
+    check_run("domains that say nothing", test_silent);
+    check_run("other dialects", test_dialects);
+    return check_done();
+}
