@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* weighted: guarantees first, then need, priority by priority, then what nobody needs.
+/* weighted: guarantees first, then need, priority by priority, then what nobody needs. Need comes in
+ * two steps: what a domain would miss at once, and only when all have that, its room to grow.
  *
  * Within each step memory is filled in by weight: two domains that both need more than there is
  * hold memory in proportion to their weights, with the minimum as a floor under that and the need
@@ -66,12 +67,22 @@ static uint64_t bottom(const struct domain *domain)
     return domain->bottom_kib;
 }
 
+static uint64_t core(const struct domain *domain)
+{
+    return larger(domain->core_kib, domain->bottom_kib);
+}
+
+static uint64_t wanted(const struct domain *domain)
+{
+    return domain->want_kib;
+}
+
 static uint64_t need(const struct domain *domain)
 {
     return larger(domain->need_kib, domain->bottom_kib);
 }
 
-/* Priority by priority. Returns what is left. */
+/* A step over all, priority by priority. Returns what is left. */
 static uint64_t fill_step(struct round *round, uint64_t left_kib,
                           uint64_t (*floor_of)(const struct domain *),
                           uint64_t (*ceiling_of)(const struct domain *))
@@ -126,7 +137,8 @@ static void decide(struct round *round)
     left_kib = fill_step(round, left_kib, nothing, bottom);
     if (!round->minimums_fit)
         return;
-    left_kib = fill_step(round, left_kib, bottom, need);
+    left_kib = fill_step(round, left_kib, bottom, core);
+    left_kib = fill_step(round, left_kib, wanted, need);
     fill_surplus(round, left_kib);
 }
 

@@ -21,8 +21,10 @@
 /* Swapping in at this rate while it stalls a little: it wants back what was taken. 1 MiB/s. */
 #define SWAP_IN_PAGES_PER_S 256
 
-/* Need goes up within one post, and down with this time constant. */
-#define DOWN_MS 8000
+/* Need goes up within one post, and down with this time constant; what pressure added goes sooner
+ * once it is calm, since it was a guess. */
+#define DOWN_MS 6000
+#define BOOST_DOWN_MS 2000
 
 struct knot {
     uint64_t size_mib;
@@ -76,22 +78,24 @@ static uint64_t margin_kib(const struct post *post)
         return larger(MARGIN_SPARSE_KIB, post->used_kib / MARGIN_SPARSE_SHARE);
     case DIALECT_QUBES:
         return post->used_kib / MARGIN_QUBES_SHARE;
+    case DIALECT_SELFBALLOON:
+        return 0;
     default:
         return larger(MARGIN_KIB, post->used_kib / MARGIN_SHARE);
     }
 }
 
-/* What the post says without regard to pressure, while the domain goes on growing as it did. */
+/* What the post says is in use, without regard to pressure, if it goes on growing as it did. */
 static uint64_t stated_kib(const struct domain *domain, uint64_t elapsed_ms)
 {
     const struct post *post = &domain->post;
     uint64_t rise = 0;
 
     if (post->dialect == DIALECT_SELFBALLOON)
-        return post->wish_kib;
+        return post->wish_kib; /* it has thought of its margin itself */
     if (elapsed_ms > 0 && post->used_kib > domain->demand.used_kib)
         rise = (post->used_kib - domain->demand.used_kib) * 1000 / larger(elapsed_ms, 1000);
-    return post->used_kib + post->cache_kib + margin_kib(post) + rise;
+    return post->used_kib + post->cache_kib + rise;
 }
 
 /* How much more a stalling domain gets at once: the more the harder it stalls. 0: leave it. */
@@ -114,6 +118,7 @@ static void take_post(struct domain *domain)
     uint64_t elapsed_ms = demand->post_ms ? post->at_ms - demand->post_ms : 0;
 
     demand->raw_kib = stated_kib(domain, elapsed_ms);
+    demand->margin_kib = margin_kib(post);
     if (elapsed_ms > 0) {
         uint64_t stall = per_second(post->report.some_us, demand->stall_us, elapsed_ms) / 1000;
         uint64_t swap_in = per_second(post->report.swap_in_pages, demand->swap_in_pages,
@@ -130,10 +135,10 @@ static void take_post(struct domain *domain)
     demand->swap_in_pages = post->report.swap_in_pages;
 }
 
-/* A share of `gap` that goes in elapsed_ms, with DOWN_MS as time constant, at least 1 MiB/s. */
-static uint64_t let_down_kib(uint64_t gap, uint64_t elapsed_ms)
+/* A share of `gap` that goes in elapsed_ms, with constant_ms as time constant, at least 1 MiB/s. */
+static uint64_t let_down_kib(uint64_t gap, uint64_t elapsed_ms, uint64_t constant_ms)
 {
-    uint64_t part = gap * (elapsed_ms < DOWN_MS ? elapsed_ms : DOWN_MS) / DOWN_MS;
+    uint64_t part = gap * (elapsed_ms < constant_ms ? elapsed_ms : constant_ms) / constant_ms;
     uint64_t least = elapsed_ms * 1024 / 1000;
 
     part = larger(part, least);
@@ -144,17 +149,26 @@ static void estimate(const struct round *round, struct domain *domain)
 {
     struct demand *demand = &domain->demand;
     uint64_t elapsed_ms = demand->updated_ms ? round->now_ms - demand->updated_ms : 0;
-    uint64_t need;
+    bool first = demand->post_ms == 0;
+    uint64_t core;
 
     if (domain->post.at_ms != demand->post_ms)
         take_post(domain);
     if (demand->calm)
-        demand->boost_kib -= let_down_kib(demand->boost_kib, elapsed_ms);
-    need = clamp(demand->raw_kib + demand->boost_kib, domain->min_kib, domain->max_kib);
-    if (need < domain->need_kib)
-        need = domain->need_kib - let_down_kib(domain->need_kib - need, elapsed_ms);
-    domain->need_kib = clamp(need, domain->min_kib, domain->max_kib);
+        demand->boost_kib -= let_down_kib(demand->boost_kib, elapsed_ms, BOOST_DOWN_MS);
+    core = demand->raw_kib + demand->boost_kib;
+    /* What was guessed before it said anything is not let down: it is forgotten. */
+    if (core < domain->core_kib && !first)
+        core = domain->core_kib - let_down_kib(domain->core_kib - core, elapsed_ms, DOWN_MS);
+    domain->core_kib = clamp(core, domain->min_kib, domain->max_kib);
+    domain->need_kib = clamp(core + demand->margin_kib, domain->min_kib, domain->max_kib);
     demand->updated_ms = round->now_ms;
+}
+
+static void ask(struct domain *domain, uint64_t kib)
+{
+    domain->core_kib = kib;
+    domain->need_kib = kib;
 }
 
 /* Of a domain that says nothing, only what it holds is known: it needs what its weight gives it,
@@ -185,7 +199,7 @@ static void estimate_silent(struct round *round)
         struct domain *domain = &round->domains[round->fill_index[k]];
 
         if (!post_usable(&domain->post, round->now_ms))
-            domain->need_kib = larger(round->fill[k].given_kib, domain->min_kib);
+            ask(domain, larger(round->fill[k].given_kib, domain->min_kib));
     }
 }
 
@@ -196,13 +210,13 @@ void demand_estimate(struct round *round)
         struct domain *domain = &round->domains[i];
 
         if (!domain->managed)
-            domain->need_kib = domain->actual_kib;
+            ask(domain, domain->actual_kib);
         else if (domain->conduct.class == CONDUCT_UNHELPFUL)
-            domain->need_kib = domain->min_kib;
+            ask(domain, domain->min_kib);
         else if (post_usable(&domain->post, round->now_ms))
             estimate(round, domain);
         else if (!domain->shares)
-            domain->need_kib = clamp(domain->actual_kib, domain->min_kib, domain->max_kib);
+            ask(domain, clamp(domain->actual_kib, domain->min_kib, domain->max_kib));
         domain->available_kib = (int64_t)domain->actual_kib - (int64_t)domain->need_kib;
     }
 }

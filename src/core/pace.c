@@ -10,11 +10,11 @@
 #define SMALL_SHARE 64
 #define SMALL_MS 30000
 
-/* Above its need a domain shrinks by so much a step, and gets the next when it has followed. Linux
+/* Above what it uses a domain shrinks by so much a step, and gets the next when it has followed. Linux
  * lets go 520 MiB/s of free memory (measured): a step lasts about as long as a round takes. */
 #define FAST_STEP_KIB 65536
 
-/* Below its need it uses what it is asked for: small steps, so that it can page out what is cold.
+/* Below that it uses what it is asked for: small steps, so that it can page out what is cold.
  * One far target instead killed a guest's worker with its swap still empty (measured). */
 #define CAREFUL_STEP_KIB 8192
 #define CAREFUL_MS 200
@@ -99,7 +99,7 @@ static uint64_t careful_step(const struct round *round, struct domain *domain, u
 static uint64_t shrink(const struct round *round, struct domain *domain, uint64_t wanted)
 {
     uint64_t here = target_for(domain, domain->actual_kib);
-    uint64_t need = target_for(domain, domain->need_kib);
+    uint64_t core = target_for(domain, domain->core_kib + CAREFUL_STEP_KIB);
     uint64_t from = smaller(domain->target_kib, here);
     uint64_t fast = larger(wanted, from > FAST_STEP_KIB ? from - FAST_STEP_KIB : 0);
 
@@ -108,10 +108,10 @@ static uint64_t shrink(const struct round *round, struct domain *domain, uint64_
         return wanted;
     if (conduct_owes(domain))
         return domain->target_kib;
-    if (round->urgent || fast >= need)
+    if (round->urgent || fast >= core)
         return fast;
-    if (from > need)
-        return larger(wanted, need);
+    if (from > core)
+        return larger(wanted, core);
     return careful_step(round, domain, from, wanted);
 }
 

@@ -92,7 +92,8 @@ struct demand {
     uint64_t stall_us;    /* counts of that post */
     uint64_t swap_in_pages;
     bool calm;            /* no pressure between the last two posts: the boost may go */
-    uint64_t raw_kib;     /* need by that post, before it is let down slowly */
+    uint64_t raw_kib;     /* what it uses by that post, and the rise that it goes on with */
+    uint64_t margin_kib;  /* room to grow into, by that post */
     uint64_t boost_kib;   /* what pressure added */
     uint64_t updated_ms;
 };
@@ -136,7 +137,8 @@ struct domain {
 
     /* estimate */
     struct demand demand;
-    uint64_t need_kib;
+    uint64_t core_kib;     /* what it would miss at once: need without the room to grow into */
+    uint64_t need_kib;     /* at least core_kib */
     int64_t available_kib; /* held minus need; negative: short by so much */
 
     /* decide */

@@ -16,6 +16,7 @@ static struct domain *add(struct round *round, uint32_t domid, uint64_t min_mib,
     domain->shares = true;
     domain->min_kib = min_mib * MIB;
     domain->bottom_kib = min_mib * MIB;
+    domain->core_kib = need_mib * MIB;
     domain->need_kib = need_mib * MIB;
     domain->max_kib = max_mib * MIB;
     domain->actual_kib = min_mib * MIB;
@@ -58,6 +59,20 @@ static void test_need_by_priority(void)
     CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
     CHECK_EQ(want(&round, 2), 600 * MIB);
     CHECK_EQ(want(&round, 1), 400 * MIB);
+    round_free(&round);
+}
+
+/* Nobody has room to grow before everybody has what he would miss. */
+static void test_core_before_room(void)
+{
+    struct round round;
+
+    begin(&round, 1000);
+    add(&round, 1, 100, 600, 2000, 256, 0)->core_kib = 300 * MIB;
+    add(&round, 2, 100, 700, 2000, 256, 0);
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 2), 700 * MIB);
+    CHECK_EQ(want(&round, 1), 300 * MIB);
     round_free(&round);
 }
 
@@ -186,6 +201,7 @@ static void test_monotone(void)
         before[one] = round.domains[one].want_kib;
         domain = &round.domains[one];
         domain->need_kib += check_random_below(domain->max_kib - domain->need_kib + 1);
+        domain->core_kib += check_random_below(domain->need_kib - domain->core_kib + 1);
         CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
         if (!CHECK(domain->want_kib >= before[one]) || !CHECK(round.minimums_fit == fit))
             h = hosts;
@@ -214,6 +230,7 @@ int main(int argc, char **argv)
     check_init(argc, argv);
     check_run("policies are found by name", test_find);
     check_run("need goes by priority", test_need_by_priority);
+    check_run("what is missed at once comes before room to grow", test_core_before_room);
     check_run("surplus goes by weight above the pool", test_surplus);
     check_run("minimums that do not fit go by priority and weight", test_minimums_short);
     check_run("static sizes", test_static);
