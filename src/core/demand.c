@@ -21,9 +21,11 @@
 /* Swapping in at this rate while it stalls a little: it wants back what was taken. 1 MiB/s. */
 #define SWAP_IN_PAGES_PER_S 256
 
-/* Need goes up within one post, and down with this time constant; what pressure added goes sooner
- * once it is calm, since it was a guess. */
-#define DOWN_MS 6000
+/* Need goes up within one post, and down with this time constant; what a domain would miss at once
+ * (core) goes down sooner, so that others can have it who are short. What pressure added is a guess,
+ * and goes once it is calm. */
+#define DOWN_MS 8000
+#define CORE_DOWN_MS 1500
 #define BOOST_DOWN_MS 2000
 
 struct knot {
@@ -110,15 +112,19 @@ static uint64_t boost_step_kib(const struct domain *domain, uint64_t stall, uint
     return domain->post.held_kib / 4;
 }
 
-/* A post came: what it says, and what it says of the time since the one before. */
+/* A post came: what it says, and what it says of the time since the one before. A domain at its
+ * limit uses what it holds, whatever it needs; where no pressure is posted that would tell, its room
+ * to grow is part of what it would miss. */
 static void take_post(struct domain *domain)
 {
     const struct post *post = &domain->post;
     struct demand *demand = &domain->demand;
     uint64_t elapsed_ms = demand->post_ms ? post->at_ms - demand->post_ms : 0;
+    uint64_t margin = margin_kib(post);
+    bool tells = post->report.some_us != REPORT_ABSENT;
 
-    demand->raw_kib = stated_kib(domain, elapsed_ms);
-    demand->margin_kib = margin_kib(post);
+    demand->raw_kib = stated_kib(domain, elapsed_ms) + (tells ? 0 : margin);
+    demand->margin_kib = tells ? margin : 0;
     if (elapsed_ms > 0) {
         uint64_t stall = per_second(post->report.some_us, demand->stall_us, elapsed_ms) / 1000;
         uint64_t swap_in = per_second(post->report.swap_in_pages, demand->swap_in_pages,
@@ -151,17 +157,21 @@ static void estimate(const struct round *round, struct domain *domain)
     uint64_t elapsed_ms = demand->updated_ms ? round->now_ms - demand->updated_ms : 0;
     bool first = demand->post_ms == 0;
     uint64_t core;
+    uint64_t need;
 
     if (domain->post.at_ms != demand->post_ms)
         take_post(domain);
     if (demand->calm)
         demand->boost_kib -= let_down_kib(demand->boost_kib, elapsed_ms, BOOST_DOWN_MS);
     core = demand->raw_kib + demand->boost_kib;
+    need = core + demand->margin_kib;
     /* What was guessed before it said anything is not let down: it is forgotten. */
     if (core < domain->core_kib && !first)
-        core = domain->core_kib - let_down_kib(domain->core_kib - core, elapsed_ms, DOWN_MS);
+        core = domain->core_kib - let_down_kib(domain->core_kib - core, elapsed_ms, CORE_DOWN_MS);
+    if (need < domain->need_kib && !first)
+        need = domain->need_kib - let_down_kib(domain->need_kib - need, elapsed_ms, DOWN_MS);
     domain->core_kib = clamp(core, domain->min_kib, domain->max_kib);
-    domain->need_kib = clamp(core + demand->margin_kib, domain->min_kib, domain->max_kib);
+    domain->need_kib = clamp(need, domain->core_kib, domain->max_kib);
     demand->updated_ms = round->now_ms;
 }
 

@@ -62,6 +62,7 @@ static void test_up_at_once_down_slowly(void)
     uint64_t high;
 
     post(&round, domain, 200 * MIB, 0);
+    CHECK_EQ(domain->core_kib, 200 * MIB);
     CHECK_EQ(domain->need_kib, 225 * MIB);
     CHECK_EQ(domain->available_kib, (512 - 225) * MIB);
     round.now_ms += 1000;
@@ -72,6 +73,7 @@ static void test_up_at_once_down_slowly(void)
     round.now_ms += 250;
     post(&round, domain, 200 * MIB, 0);
     CHECK(domain->need_kib > high - 20 * MIB);
+    CHECK(domain->core_kib < high - 20 * MIB);
     for (int i = 0; i < 60; i++) {
         round.now_ms += 1000;
         post(&round, domain, 200 * MIB, 0);
@@ -100,12 +102,12 @@ static void test_pressure(void)
     round.now_ms += 1000;
     stall_us += 500000;
     post(&round, domain, 500 * MIB, stall_us);
-    CHECK_EQ(domain->need_kib, 640 * MIB);
+    CHECK_EQ(domain->core_kib, 640 * MIB);
 
     /* A count that goes back is no pressure. */
     round.now_ms += 1000;
     post(&round, domain, 500 * MIB, 5);
-    CHECK(domain->need_kib <= 640 * MIB);
+    CHECK(domain->core_kib <= 640 * MIB);
 
     /* When it is calm the boost goes. */
     for (int i = 0; i < 120; i++) {
