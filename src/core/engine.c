@@ -279,9 +279,10 @@ static void give_reasons(struct round *round)
         struct domain *domain = &round->domains[i];
         enum reason reason = reason_of(round, domain);
 
-        if (reason != domain->reason)
+        if (reason != domain->reason && domain->reasoned)
             round_note(round, EVENT_REASON, domain, "%s", reason_text(reason));
         domain->reason = reason;
+        domain->reasoned = true;
     }
 }
 

@@ -155,6 +155,7 @@ struct domain {
     /* guard */
     uint64_t grant_kib; /* target that the guard let through */
     enum reason reason;
+    bool reasoned; /* it had a reason before: a change is told */
 };
 
 enum event_kind {

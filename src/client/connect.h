@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: ISC */
+/* The client's side of the socket. All of them say on standard error what went wrong. */
+#ifndef BALLAST_CONNECT_H
+#define BALLAST_CONNECT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "util/json.h"
+
+struct connection;
+
+/* Connects and takes in the greeting. Returns NULL on failure. connect_close() takes NULL. */
+struct connection *connect_open(const char *path);
+void connect_close(struct connection *connection);
+
+/* The daemon's version, from the greeting; never NULL. */
+const char *connect_version(const struct connection *connection);
+
+/* Asks for `command` with arguments, the text of a JSON object, or NULL. Returns the whole
+ * answer, whose "return" is there, for json_value_free(); NULL on failure. Events that come before
+ * the answer are dropped. */
+struct json_value *connect_ask(struct connection *connection, const char *command,
+                               const char *arguments);
+
+/* The next event, however long it takes, for json_value_free(); NULL when the daemon is gone. */
+struct json_value *connect_next_event(struct connection *connection);
+
+/* Prints a value as it came, on one line or over several. */
+void connect_print(const struct json_value *value, bool pretty);
+
+#endif

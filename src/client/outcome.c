@@ -1,0 +1,360 @@
+/* SPDX-License-Identifier: ISC */
+#include "client/outcome.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "host/host-sim.h"
+#include "util/units.h"
+
+#define MIB 1024.0
+
+/* Figures. */
+
+static int by_value(const void *a, const void *b)
+{
+    uint32_t l = *(const uint32_t *)a, r = *(const uint32_t *)b;
+
+    return l < r ? -1 : l > r;
+}
+
+/* The least of the values that so many percent do not exceed; 0 without values. */
+static double percentile(const uint32_t *sorted, size_t count, unsigned percent)
+{
+    size_t rank = (count * percent + 99) / 100;
+
+    return count == 0 ? 0 : sorted[rank > 0 ? rank - 1 : 0];
+}
+
+/* Sorts them. */
+static void take_serve(uint32_t *serve_ms, size_t count, double values[METRICS])
+{
+    if (count > 0)
+        qsort(serve_ms, count, sizeof(*serve_ms), by_value);
+    values[METRIC_SERVE_P50] = percentile(serve_ms, count, 50);
+    values[METRIC_SERVE_P99] = percentile(serve_ms, count, 99);
+}
+
+static double mean(double sum, uint64_t over)
+{
+    return over > 0 ? sum / (double)over : 0;
+}
+
+static void take_guest(const struct scenario *scenario, const struct guest *guest,
+                       double values[METRICS])
+{
+    const struct guest_stats *stats = &guest->stats;
+    const struct rule *rule = &guest->spec->rule;
+    uint32_t weight = rule->given & LIMIT_WEIGHT ? rule->limits.weight
+                                                 : scenario->config.defaults.weight;
+
+    values[METRIC_UNMET] = stats->unmet_kib_ms / MIB / 1000;
+    values[METRIC_UNMET_WEIGHTED] = values[METRIC_UNMET] * weight / 256;
+    values[METRIC_STALL] = mean(stats->stall_ms * 100, stats->lived_ms);
+    values[METRIC_OOM] = (double)stats->oom_kills;
+    values[METRIC_IDLE] = mean(stats->idle_kib_ms, stats->lived_ms);
+    values[METRIC_MOVED] = (double)stats->moved_kib;
+    values[METRIC_MOVES] = (double)stats->moves;
+    values[METRIC_RISES] = (double)stats->rises;
+    values[METRIC_UNSERVED] = (double)stats->unserved;
+    values[METRIC_BELOW_MIN] = (double)stats->below_min;
+    values[METRIC_ACTUAL] = (double)guest->actual_kib;
+    take_serve(stats->serve_ms, stats->serve_count, values);
+}
+
+static void add_to_host(double host[METRICS], const double guest[METRICS])
+{
+    static const enum metric sums[] = {
+        METRIC_UNMET, METRIC_UNMET_WEIGHTED, METRIC_OOM,      METRIC_IDLE,      METRIC_MOVED,
+        METRIC_MOVES, METRIC_RISES,          METRIC_UNSERVED, METRIC_BELOW_MIN,
+    };
+
+    for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)
+        host[sums[i]] += guest[sums[i]];
+    if (guest[METRIC_STALL] > host[METRIC_STALL])
+        host[METRIC_STALL] = guest[METRIC_STALL];
+}
+
+/* Over the rises of all guests. */
+static int take_host_serve(const struct host *host, double values[METRICS])
+{
+    const struct guest *guest;
+    size_t count = 0, used = 0;
+    uint32_t *all;
+
+    for (size_t i = 0; (guest = host_sim_guest(host, i)); i++)
+        count += guest->stats.serve_count;
+    all = calloc(count + 1, sizeof(*all));
+    if (!all)
+        return -ENOMEM;
+    for (size_t i = 0; (guest = host_sim_guest(host, i)); i++) {
+        for (size_t k = 0; k < guest->stats.serve_count; k++)
+            all[used++] = guest->stats.serve_ms[k];
+    }
+    take_serve(all, count, values);
+    free(all);
+    return 0;
+}
+
+int outcome_take(const struct scenario *scenario, const struct host *host,
+                 struct outcome *ret_outcome)
+{
+    struct outcome outcome = { .scenario = scenario };
+    struct host_sim_truth truth;
+    const struct guest *guest;
+
+    outcome.guests = calloc(scenario->guest_count, sizeof(*outcome.guests));
+    outcome.need_kib = calloc(scenario->guest_count, sizeof(*outcome.need_kib));
+    outcome.held_kib = calloc(scenario->guest_count, sizeof(*outcome.held_kib));
+    if (!outcome.guests || !outcome.need_kib || !outcome.held_kib
+        || take_host_serve(host, outcome.host) < 0) {
+        outcome_free(&outcome);
+        return -ENOMEM;
+    }
+    for (size_t i = 0; (guest = host_sim_guest(host, i)); i++) {
+        take_guest(scenario, guest, outcome.guests[i]);
+        add_to_host(outcome.host, outcome.guests[i]);
+        outcome.need_kib[i] = mean(guest->stats.need_kib_ms, guest->stats.lived_ms);
+        outcome.held_kib[i] = mean(guest->stats.held_kib_ms, guest->stats.lived_ms);
+    }
+    host_sim_truth(host, &truth);
+    outcome.host[METRIC_PROMISE_BROKEN] = (double)truth.promise_broken;
+    outcome.host[METRIC_LEAST_FREE] = (double)truth.least_free_kib;
+    outcome.host[METRIC_CREATE_FAILED] = (double)truth.create_failed;
+    (void)snprintf(outcome.broken, sizeof(outcome.broken), "%s", truth.broken);
+    *ret_outcome = outcome;
+    return 0;
+}
+
+void outcome_free(struct outcome *outcome)
+{
+    free(outcome->guests);
+    free(outcome->need_kib);
+    free(outcome->held_kib);
+    memset(outcome, 0, sizeof(*outcome));
+}
+
+/* Limits. */
+
+static bool kept(const struct scenario_limit *limit, double value)
+{
+    switch (limit->op) {
+    case LIMIT_AT_MOST:
+        return value <= limit->value;
+    case LIMIT_AT_LEAST:
+        return value >= limit->value;
+    case LIMIT_EQUAL:
+        return value == limit->value;
+    }
+    return false;
+}
+
+static const char *show(enum metric_unit unit, double value, char buf[UNITS_TEXT_SIZE])
+{
+    switch (unit) {
+    case UNIT_SIZE:
+        return units_format_kib((int64_t)value, buf);
+    case UNIT_MS:
+        (void)snprintf(buf, UNITS_TEXT_SIZE, "%.0f ms", value);
+        break;
+    case UNIT_PERCENT:
+        (void)snprintf(buf, UNITS_TEXT_SIZE, "%.2f %%", value);
+        break;
+    case UNIT_MIB_S:
+        (void)snprintf(buf, UNITS_TEXT_SIZE, "%.1f MiB*s", value);
+        break;
+    case UNIT_COUNT:
+        (void)snprintf(buf, UNITS_TEXT_SIZE, "%.0f", value);
+        break;
+    }
+    return buf;
+}
+
+/* Of the host, or of the first guest that breaks it. Returns whether it was kept; *ret_name is the
+ * guest's name, or "host". */
+static bool check_limit(const struct outcome *outcome, const struct scenario_limit *limit,
+                        const char **ret_name, double *ret_value)
+{
+    const struct scenario *scenario = outcome->scenario;
+
+    *ret_name = "host";
+    *ret_value = outcome->host[limit->metric];
+    if (limit->guests[0] == '\0')
+        return kept(limit, *ret_value);
+    for (size_t i = 0; i < scenario->guest_count; i++) {
+        if (!scenario_match(limit->guests, scenario->guests[i].name))
+            continue;
+        *ret_name = scenario->guests[i].name;
+        *ret_value = outcome->guests[i][limit->metric];
+        if (!kept(limit, *ret_value))
+            return false;
+    }
+    return true;
+}
+
+size_t outcome_broken(const struct outcome *outcome, FILE *report)
+{
+    const struct scenario *scenario = outcome->scenario;
+    char text[UNITS_TEXT_SIZE];
+    size_t broken = 0;
+    const char *name;
+    double value;
+
+    if (outcome->host[METRIC_PROMISE_BROKEN] > 0) {
+        broken++;
+        if (report)
+            fprintf(report, "%s: seed %" PRIu64 ": the promise was broken %.0f times, first %s\n",
+                    scenario->file, outcome->seed, outcome->host[METRIC_PROMISE_BROKEN],
+                    outcome->broken);
+    }
+    for (size_t i = 0; i < scenario->limit_count; i++) {
+        const struct scenario_limit *limit = &scenario->limits[i];
+
+        if (check_limit(outcome, limit, &name, &value))
+            continue;
+        broken++;
+        if (report)
+            fprintf(report, "%s:%d: seed %" PRIu64 ": limit %s broken: %s has %s\n",
+                    scenario->file, limit->line, outcome->seed, limit->text, name,
+                    show(metric_info(limit->metric)->unit, value, text));
+    }
+    return broken;
+}
+
+/* For people. */
+
+static int name_width(const struct scenario *scenario)
+{
+    size_t width = strlen("domain");
+
+    for (size_t i = 0; i < scenario->guest_count; i++) {
+        if (strlen(scenario->guests[i].name) > width)
+            width = strlen(scenario->guests[i].name);
+    }
+    return (int)width;
+}
+
+static void print_row(FILE *out, int width, const char *name, double need_kib, double held_kib,
+                      const double values[METRICS])
+{
+    fprintf(out, "%-*s %7.0f %7.0f %7.0f %9.1f %7.2f %5.0f %6.0f %8.0f %8.0f %8.0f %8.0f %7.0f\n",
+            width, name, need_kib / MIB, held_kib / MIB, values[METRIC_IDLE] / MIB,
+            values[METRIC_UNMET], values[METRIC_STALL], values[METRIC_OOM], values[METRIC_RISES],
+            values[METRIC_UNSERVED], values[METRIC_SERVE_P50], values[METRIC_SERVE_P99],
+            values[METRIC_MOVED] / MIB, values[METRIC_MOVES]);
+}
+
+static void print_guests(const struct outcome *outcome, FILE *out)
+{
+    const struct scenario *scenario = outcome->scenario;
+    int width = name_width(scenario);
+    double need_kib = 0, held_kib = 0;
+
+    fprintf(out, "%-*s %7s %7s %7s %9s %7s %5s %6s %8s %8s %8s %8s %7s\n", width, "domain", "need",
+            "held", "idle", "unmet", "stall", "oom", "rises", "unserved", "wait p50", "wait p99",
+            "moved", "calls");
+    fprintf(out, "%-*s %7s %7s %7s %9s %7s %5s %6s %8s %8s %8s %8s %7s\n", width, "", "MiB", "MiB",
+            "MiB", "MiB*s", "%", "", "", "", "ms", "ms", "MiB", "");
+    for (size_t i = 0; i < scenario->guest_count; i++) {
+        print_row(out, width, scenario->guests[i].name, outcome->need_kib[i],
+                  outcome->held_kib[i], outcome->guests[i]);
+        need_kib += outcome->need_kib[i];
+        held_kib += outcome->held_kib[i];
+    }
+    print_row(out, width, "all", need_kib, held_kib, outcome->host);
+}
+
+void outcome_print(const struct outcome *outcome, FILE *out)
+{
+    const struct scenario *scenario = outcome->scenario;
+    const double *host = outcome->host;
+    char memory[UNITS_TEXT_SIZE], reserve[UNITS_TEXT_SIZE], least_free[UNITS_TEXT_SIZE];
+    size_t broken = outcome_broken(outcome, NULL);
+
+    fprintf(out,
+            "%s: a host of %s, %zu domains, %.0f s of virtual time, seed %" PRIu64
+            ", policy %s, %" PRIu64 " rounds\n\n",
+            scenario->file, units_format_kib((int64_t)scenario->memory_kib, memory),
+            scenario->guest_count, (double)scenario->length_ms / 1000, outcome->seed,
+            outcome->policy, outcome->rounds);
+    print_guests(outcome, out);
+    fprintf(out, "\nneed, held, idle: means; unmet: needed and not held; wait: of a rise until it is "
+                 "served;\nstall of all: of the worst.\n\n");
+    fprintf(out, "least free memory %s, reserve %s\n",
+            units_format_kib((int64_t)host[METRIC_LEAST_FREE], least_free),
+            units_format_kib((int64_t)scenario->config.reserve_kib, reserve));
+    if (host[METRIC_CREATE_FAILED] > 0)
+        fprintf(out, "domains that could not be created: %.0f\n", host[METRIC_CREATE_FAILED]);
+    fprintf(out, "promise broken: %.0f%s%s\n", host[METRIC_PROMISE_BROKEN],
+            outcome->broken[0] ? ", first " : "", outcome->broken);
+    if (scenario->limit_count > 0)
+        fprintf(out, "limits: %zu, broken: %zu\n", scenario->limit_count, broken);
+}
+
+/* For programs. */
+
+static void json_figures(struct json *json, const double values[METRICS], bool host)
+{
+    for (enum metric metric = 0; metric < METRICS; metric++) {
+        const struct metric_info *info = metric_info(metric);
+
+        if (host ? info->guest_only : info->host_only)
+            continue;
+        if (info->unit == UNIT_COUNT || info->unit == UNIT_SIZE || info->unit == UNIT_MS)
+            json_uint(json, info->json, (uint64_t)values[metric]);
+        else
+            json_double(json, info->json, values[metric]);
+    }
+}
+
+static void json_limits(struct json *json, const struct outcome *outcome)
+{
+    const struct scenario *scenario = outcome->scenario;
+    const char *name;
+    double value;
+
+    json_array(json, "limits");
+    for (size_t i = 0; i < scenario->limit_count; i++) {
+        bool is_kept = check_limit(outcome, &scenario->limits[i], &name, &value);
+
+        json_map(json, NULL);
+        json_string(json, "limit", scenario->limits[i].text);
+        json_bool(json, "kept", is_kept);
+        json_string(json, "of", name);
+        json_double(json, "value", value);
+        json_map_end(json);
+    }
+    json_array_end(json);
+}
+
+void outcome_json(const struct outcome *outcome, struct json *json)
+{
+    const struct scenario *scenario = outcome->scenario;
+
+    json_map(json, NULL);
+    json_string(json, "scenario", scenario->file);
+    json_uint(json, "seed", outcome->seed);
+    json_string(json, "policy", outcome->policy);
+    json_uint(json, "length_ms", scenario->length_ms);
+    json_uint(json, "rounds", outcome->rounds);
+    json_map(json, "host");
+    json_uint(json, "memory_kib", scenario->memory_kib);
+    json_uint(json, "reserve_kib", scenario->config.reserve_kib);
+    json_figures(json, outcome->host, true);
+    json_map_end(json);
+    json_string(json, "broken", outcome->broken[0] ? outcome->broken : NULL);
+    json_array(json, "domains");
+    for (size_t i = 0; i < scenario->guest_count; i++) {
+        json_map(json, NULL);
+        json_string(json, "name", scenario->guests[i].name);
+        json_double(json, "need_kib", outcome->need_kib[i]);
+        json_double(json, "held_kib", outcome->held_kib[i]);
+        json_figures(json, outcome->guests[i], false);
+        json_map_end(json);
+    }
+    json_array_end(json);
+    json_limits(json, outcome);
+    json_map_end(json);
+}

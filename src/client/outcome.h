@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: ISC */
+/* What came out of a simulated scenario: figures of the host and of each guest, and whether the
+ * scenario's limits were kept. */
+#ifndef BALLAST_OUTCOME_H
+#define BALLAST_OUTCOME_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "host/host.h"
+#include "host/scenario.h"
+#include "util/json.h"
+
+struct outcome {
+    const struct scenario *scenario; /* borrowed */
+    uint64_t seed;
+    const char *policy;
+    uint64_t rounds;
+    char broken[200];           /* the promise, the first time: when and who; or empty */
+    double host[METRICS];       /* in the metric's unit */
+    double (*guests)[METRICS];  /* of each in the scenario's order */
+    double *need_kib;           /* means over its life */
+    double *held_kib;
+};
+
+/* Takes the figures of a host whose accounts are ended. The caller sets seed, policy and rounds.
+ * Returns 0 or -ENOMEM. */
+int outcome_take(const struct scenario *scenario, const struct host *host,
+                 struct outcome *ret_outcome);
+void outcome_free(struct outcome *outcome);
+
+/* How many limits were broken; the promise is always one. Each is printed to `report`, when it is
+ * not NULL, as "FILE:LINE: LIMIT: ...". */
+size_t outcome_broken(const struct outcome *outcome, FILE *report);
+
+/* A table for people. */
+void outcome_print(const struct outcome *outcome, FILE *out);
+
+/* The same as an object. */
+void outcome_json(const struct outcome *outcome, struct json *json);
+
+#endif

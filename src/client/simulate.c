@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: ISC */
+/* ballast simulate: a scenario in virtual time, over the engine that the daemon runs. */
+#include <errno.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/client.h"
+#include "client/outcome.h"
+#include "client/svg.h"
+#include "core/engine.h"
+#include "host/host-sim.h"
+#include "util/units.h"
+
+struct options {
+    const char *scenario;
+    uint64_t seed;
+    const char *svg;
+    const char *policy;
+    bool json;
+};
+
+static const char help_text[] =
+    "Usage: ballast simulate [OPTION...] SCENARIO\n"
+    "Runs a scenario in virtual time: the daemon's own decisions over a simulated host.\n"
+    "Exits with 1 when a limit of the scenario, or the promise, was broken.\n"
+    "\n"
+    "  --seed N       what is left to chance (default 1)\n"
+    "  --policy NAME  instead of the scenario's\n"
+    "  --svg FILE     draw it\n"
+    "  --json         print figures as JSON\n"
+    "  --help         show this text and leave\n";
+
+/* As the daemon does it: a round when something happened, after a delay that gathers what comes
+ * together, and at the latest when the round before asked for it. */
+static uint64_t run(const struct scenario *scenario, struct host *host, struct engine *engine,
+                    struct trace *trace)
+{
+    uint64_t end_ms = HOST_SIM_BEGIN_MS + scenario->length_ms;
+    uint64_t gather_ms = engine->config.gather_ms;
+    uint64_t round_ms = HOST_SIM_BEGIN_MS;
+    uint64_t sample_ms = HOST_SIM_BEGIN_MS;
+    uint64_t rounds = 0;
+
+    for (;;) {
+        uint64_t wake_ms = round_ms < sample_ms ? round_ms : sample_ms;
+        bool stirred = host_sim_advance(host, wake_ms < end_ms ? wake_ms : end_ms);
+        uint64_t now_ms = host->ops->now_ms(host);
+
+        if (stirred && now_ms + gather_ms < round_ms)
+            round_ms = now_ms + gather_ms;
+        for (; sample_ms <= now_ms; sample_ms += trace->step_ms)
+            trace_sample(trace, host);
+        if (now_ms >= end_ms)
+            return rounds;
+        if (now_ms >= round_ms) {
+            uint64_t next_ms = engine->config.interval_ms;
+
+            if (engine_round(engine, &next_ms) == 0)
+                rounds++;
+            round_ms = host->ops->now_ms(host) + next_ms;
+        }
+    }
+}
+
+static int draw(const struct options *options, const struct scenario *scenario,
+                const struct host *host, const struct trace *trace, const char *policy)
+{
+    FILE *out = fopen(options->svg, "w");
+    char title[300];
+    int r = out ? 0 : -errno;
+
+    (void)snprintf(title, sizeof(title), "%s, policy %s, seed %" PRIu64, scenario->file, policy,
+                   options->seed);
+    if (r == 0)
+        r = svg_draw(trace, scenario, host, title, out);
+    if (out && fclose(out) != 0 && r == 0)
+        r = -errno;
+    if (r < 0)
+        fprintf(stderr, "ballast: %s: %s\n", options->svg, strerror(-r));
+    return r;
+}
+
+static int print_json(const struct outcome *outcome)
+{
+    struct json *json = json_new(true);
+    const char *text = NULL;
+    size_t len = 0;
+
+    if (json) {
+        outcome_json(outcome, json);
+        text = json_text(json, &len);
+    }
+    if (text)
+        printf("%s\n", text);
+    json_free(json);
+    return text ? 0 : -ENOMEM;
+}
+
+/* Prints what came out. Returns the exit status. */
+static int report(const struct options *options, const struct outcome *outcome)
+{
+    if (!options->json)
+        outcome_print(outcome, stdout);
+    else if (print_json(outcome) < 0)
+        return EXIT_FAILURE;
+    (void)fflush(stdout);
+    return outcome_broken(outcome, stderr) > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+}
+
+/* Everything once the host is there. Returns the exit status, or a negative errno. */
+static int simulate_on(const struct options *options, const struct scenario *scenario,
+                       struct host *host, struct config *config)
+{
+    struct outcome outcome = { 0 };
+    struct trace trace = { .step_ms = scenario->length_ms };
+    struct engine *engine = malloc(sizeof(*engine));
+    uint64_t rounds;
+    int r = -ENOMEM;
+
+    if (!engine)
+        return r;
+    engine_init(engine, host, config);
+    r = options->svg ? trace_init(&trace, scenario->guest_count, scenario->length_ms) : 0;
+    if (r < 0)
+        goto out;
+    rounds = run(scenario, host, engine, &trace);
+    host_sim_finish(host);
+    r = outcome_take(scenario, host, &outcome);
+    if (r < 0)
+        goto out;
+    outcome.seed = options->seed;
+    outcome.policy = engine->config.policy;
+    outcome.rounds = rounds;
+    if (options->svg)
+        r = draw(options, scenario, host, &trace, engine->config.policy);
+    if (r == 0)
+        r = report(options, &outcome);
+out:
+    outcome_free(&outcome);
+    trace_free(&trace);
+    engine_free(engine);
+    free(engine);
+    return r;
+}
+
+static int configure(const struct options *options, const struct scenario *scenario,
+                     struct config *ret_config)
+{
+    char error[256];
+    int r = scenario_config(scenario, ret_config);
+
+    if (r < 0 || !options->policy)
+        return r;
+    r = config_set(ret_config, NULL, "policy", options->policy, error, sizeof(error));
+    if (r < 0) {
+        fprintf(stderr, "ballast: %s\n", error);
+        config_free(ret_config);
+    }
+    return r;
+}
+
+static int simulate(const struct options *options)
+{
+    struct scenario scenario;
+    struct config config;
+    struct host *host;
+    int r = scenario_read(options->scenario, stderr, &scenario);
+
+    if (r < 0) {
+        if (r != -EINVAL)
+            fprintf(stderr, "ballast: %s: %s\n", options->scenario, strerror(-r));
+        return EXIT_FAILURE;
+    }
+    r = configure(options, &scenario, &config);
+    if (r == 0) {
+        r = host_sim_open(&scenario, options->seed, false, &host);
+        if (r == 0) {
+            r = simulate_on(options, &scenario, host, &config);
+            host->ops->close(host);
+        }
+        config_free(&config);
+    }
+    scenario_free(&scenario);
+    return r < 0 ? EXIT_FAILURE : r;
+}
+
+static bool parse_seed(const char *text, uint64_t *ret_seed)
+{
+    int64_t seed;
+
+    if (units_parse_int(text, 0, INT64_MAX, &seed) < 0) {
+        fprintf(stderr, "ballast: --seed %s; expected a whole number\n", text);
+        return false;
+    }
+    *ret_seed = (uint64_t)seed;
+    return true;
+}
+
+int simulate_main(int argc, char **argv)
+{
+    static const struct option table[] = {
+        { "seed", required_argument, NULL, 's' }, { "svg", required_argument, NULL, 'g' },
+        { "json", no_argument, NULL, 'j' },       { "policy", required_argument, NULL, 'p' },
+        { "help", no_argument, NULL, 'h' },       { NULL, 0, NULL, 0 },
+    };
+    struct options options = { .seed = 1 };
+    int option;
+
+    optind = 0; /* main() has used getopt, too */
+    while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
+        switch (option) {
+        case 's':
+            if (!parse_seed(optarg, &options.seed))
+                return EXIT_FAILURE;
+            break;
+        case 'g':
+            options.svg = optarg;
+            break;
+        case 'j':
+            options.json = true;
+            break;
+        case 'p':
+            options.policy = optarg;
+            break;
+        case 'h':
+            fputs(help_text, stdout);
+            return EXIT_SUCCESS;
+        default:
+            fputs("Try 'ballast simulate --help'.\n", stderr);
+            return EXIT_FAILURE;
+        }
+    }
+    if (optind + 1 != argc) {
+        fputs("ballast: simulate takes one scenario\nTry 'ballast simulate --help'.\n", stderr);
+        return EXIT_FAILURE;
+    }
+    options.scenario = argv[optind];
+    return simulate(&options);
+}

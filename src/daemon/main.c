@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: ISC */
+/* ballastd: the order in which it starts, mirrored at its end. Everything that can fail comes before
+ * service_ready(). */
+
+#include <errno.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/config.h"
+#include "daemon/daemon.h"
+#include "daemon/paths.h"
+#include "daemon/service.h"
+#include "host/host-sim.h"
+#include "host/scenario.h"
+#include "util/log.h"
+#include "util/units.h"
+
+struct options {
+    const char *config; /* NULL: the default file, if it is there */
+    const char *socket;
+    const char *pidfile; /* NULL: the default one in the background, none in the foreground */
+    const char *scenario;
+    uint64_t seed;
+    bool foreground;
+    bool check;
+    bool dry_run;
+    bool verbose;
+};
+
+/* What outlives the start, in the order in which it was made. */
+struct state {
+    char *config_file; /* absolute, since we leave the directory; NULL: the defaults */
+    char *socket_path;
+    char *pid_path;
+    struct scenario scenario;
+    struct config config;
+    int pid_fd;
+    int listen_fd;
+    struct host *host;
+};
+
+static const char help[] =
+    "Usage: ballastd [OPTION]...\n"
+    "Arbitrates the memory of a Xen host between its domains.\n"
+    "\n"
+    "  --config FILE    the configuration (default: " CONFIG_FILE ")\n"
+    "  --socket PATH    where clients connect (default: " SOCKET_PATH ")\n"
+    "  --pidfile PATH   where the process id is written (default: " PID_PATH ";\n"
+    "                   in the foreground: none)\n"
+    "  --foreground     do not go to the background; log to standard error\n"
+    "  --check          check the configuration and leave\n"
+    "  --dry-run        do everything but change a domain's memory\n"
+    "  --scenario FILE  a simulated host in real time, instead of Xen\n"
+    "  --seed N         the seed of what is random in the scenario (default: 1)\n"
+    "  --verbose        log more\n"
+    "  --help           show this text and leave\n"
+    "  --version        show the version and leave\n";
+
+/* Returns -1 to go on, or the exit status. */
+static int read_options(int argc, char **argv, struct options *options)
+{
+    enum {
+        CONFIG = 1,
+        SOCKET,
+        PIDFILE,
+        FOREGROUND,
+        CHECK,
+        DRY_RUN,
+        SCENARIO,
+        SEED,
+        VERBOSE,
+        HELP,
+        SHOW_VERSION
+    };
+    static const struct option table[] = {
+        { "config", required_argument, NULL, CONFIG },
+        { "socket", required_argument, NULL, SOCKET },
+        { "pidfile", required_argument, NULL, PIDFILE },
+        { "foreground", no_argument, NULL, FOREGROUND },
+        { "check", no_argument, NULL, CHECK },
+        { "dry-run", no_argument, NULL, DRY_RUN },
+        { "scenario", required_argument, NULL, SCENARIO },
+        { "seed", required_argument, NULL, SEED },
+        { "verbose", no_argument, NULL, VERBOSE },
+        { "help", no_argument, NULL, HELP },
+        { "version", no_argument, NULL, SHOW_VERSION },
+        { NULL, 0, NULL, 0 },
+    };
+    int64_t seed = 1;
+    int option;
+
+    *options = (struct options){ .socket = SOCKET_PATH };
+    while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
+        switch (option) {
+        case CONFIG:
+            options->config = optarg;
+            break;
+        case SOCKET:
+            options->socket = optarg;
+            break;
+        case PIDFILE:
+            options->pidfile = optarg;
+            break;
+        case FOREGROUND:
+            options->foreground = true;
+            break;
+        case CHECK:
+            options->check = true;
+            break;
+        case DRY_RUN:
+            options->dry_run = true;
+            break;
+        case SCENARIO:
+            options->scenario = optarg;
+            break;
+        case SEED:
+            if (units_parse_int(optarg, 0, INT64_MAX, &seed) < 0) {
+                fprintf(stderr, "ballastd: --seed %s: expected a whole number\n", optarg);
+                return EXIT_FAILURE;
+            }
+            break;
+        case VERBOSE:
+            options->verbose = true;
+            break;
+        case HELP:
+            fputs(help, stdout);
+            return EXIT_SUCCESS;
+        case SHOW_VERSION:
+            puts("ballastd " PACKAGE_VERSION);
+            return EXIT_SUCCESS;
+        default:
+            fputs("Try 'ballastd --help'.\n", stderr);
+            return EXIT_FAILURE;
+        }
+    }
+    options->seed = (uint64_t)seed;
+    if (optind < argc) {
+        fprintf(stderr, "ballastd: unexpected argument '%s'\nTry 'ballastd --help'.\n",
+                argv[optind]);
+        return EXIT_FAILURE;
+    }
+    if (!options->pidfile && !options->foreground)
+        options->pidfile = PID_PATH;
+    return -1;
+}
+
+/* The path from the root, for use after we have left the directory we were started in. Returns NULL
+ * without memory. */
+static char *absolute(const char *path)
+{
+    char directory[PATH_MAX];
+    char *result;
+
+    if (path[0] == '/' || !getcwd(directory, sizeof(directory)))
+        return strdup(path);
+    return asprintf(&result, "%s/%s", directory, path) < 0 ? NULL : result;
+}
+
+static int remember_paths(const struct options *options, struct state *state)
+{
+    const char *config = options->config;
+
+    /* The scenario carries its own configuration, and without a file all is at its default. */
+    if (!config && !options->scenario && access(CONFIG_FILE, F_OK) == 0)
+        config = CONFIG_FILE;
+    if (config && !(state->config_file = absolute(config)))
+        return -ENOMEM;
+    if (options->pidfile && !(state->pid_path = absolute(options->pidfile)))
+        return -ENOMEM;
+    state->socket_path = absolute(options->socket);
+    return state->socket_path ? 0 : -ENOMEM;
+}
+
+/* Every fault goes to standard error, with file and line. */
+static int read_config(const struct options *options, struct state *state)
+{
+    int r = 0;
+
+    if (options->scenario)
+        r = scenario_read(options->scenario, stderr, &state->scenario);
+    if (r < 0)
+        return r;
+    if (state->config_file)
+        return config_read(state->config_file, stderr, &state->config);
+    if (options->scenario)
+        return scenario_config(&state->scenario, &state->config);
+    config_init(&state->config);
+    return 0;
+}
+
+static void say_checked(const struct options *options, const struct state *state)
+{
+    if (state->config_file)
+        printf("%s: no faults\n", state->config_file);
+    else if (!options->scenario)
+        printf("%s: not there; all is at its default\n", CONFIG_FILE);
+    if (options->scenario)
+        printf("%s: no faults\n", options->scenario);
+}
+
+static int open_host(const struct options *options, struct state *state)
+{
+    if (options->scenario)
+        return host_sim_open(&state->scenario, options->seed, true, &state->host);
+    return host_xen_open(&state->host);
+}
+
+/* From here to the end nobody else may serve the same host. */
+static int take_places(struct state *state)
+{
+    if (state->pid_path) {
+        state->pid_fd = service_pidfile(state->pid_path);
+        if (state->pid_fd < 0)
+            return state->pid_fd;
+    }
+    state->listen_fd = service_listen(state->socket_path);
+    return state->listen_fd < 0 ? state->listen_fd : 0;
+}
+
+static void leave_places(const struct state *state)
+{
+    if (state->listen_fd >= 0)
+        (void)unlink(state->socket_path);
+    if (state->pid_fd >= 0) {
+        (void)unlink(state->pid_path);
+        (void)close(state->pid_fd);
+    }
+}
+
+static int serve(const struct options *options, struct state *state)
+{
+    struct daemon *daemon = malloc(sizeof(*daemon));
+    int r;
+
+    if (!daemon)
+        return -ENOMEM;
+    if (!options->foreground)
+        log_open(true, options->verbose);
+    r = daemon_start(daemon, state->host, &state->config, state->config_file, options->dry_run,
+                     state->listen_fd);
+    if (r == 0) {
+        service_lock_memory();
+        log_notice("ballastd %s on %s, policy %s, configuration %s%s", PACKAGE_VERSION,
+                   state->host->ops->name, daemon->engine.config.policy,
+                   state->config_file  ? state->config_file
+                   : options->scenario ? "of the scenario"
+                                       : "built in",
+                   options->dry_run ? ", dry run" : "");
+        service_ready();
+        r = daemon_run(daemon);
+        service_stopping();
+    }
+    daemon_end(daemon);
+    free(daemon);
+    return r;
+}
+
+static int run(const struct options *options, struct state *state)
+{
+    int r;
+
+    r = take_places(state);
+    if (r == 0)
+        r = open_host(options, state);
+    if (r == 0) {
+        r = serve(options, state);
+        state->host->ops->close(state->host);
+    }
+    leave_places(state);
+    return r;
+}
+
+static void free_state(struct state *state)
+{
+    config_free(&state->config);
+    scenario_free(&state->scenario);
+    free(state->pid_path);
+    free(state->socket_path);
+    free(state->config_file);
+}
+
+int main(int argc, char **argv)
+{
+    struct state state = { .pid_fd = -1, .listen_fd = -1 };
+    struct options options;
+    int r;
+
+    r = read_options(argc, argv, &options);
+    if (r >= 0)
+        return r;
+    log_open(false, options.verbose);
+    (void)signal(SIGPIPE, SIG_IGN);
+    config_init(&state.config);
+    r = remember_paths(&options, &state);
+    if (r == 0)
+        r = read_config(&options, &state);
+    if (r == 0 && options.check) {
+        say_checked(&options, &state);
+    } else if (r == 0) {
+        if (!options.foreground)
+            r = service_background();
+        if (r == 0)
+            r = run(&options, &state);
+    }
+    free_state(&state);
+    return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: ISC */
+#include "daemon/publish.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define UUID_TEXT_SIZE 37
+
+static void format_uuid(const uint8_t uuid[16], char text[UUID_TEXT_SIZE])
+{
+    size_t at = 0;
+
+    for (size_t i = 0; i < 16; i++) {
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            text[at++] = '-';
+        at += (size_t)snprintf(text + at, UUID_TEXT_SIZE - at, "%02x", (unsigned)uuid[i]);
+    }
+}
+
+void publish_status(struct json *json, const char *key, const struct engine *engine,
+                    const struct publish_facts *facts)
+{
+    const struct round *round = &engine->round;
+    struct engine_totals totals;
+
+    engine_totals(engine, &totals);
+    json_map(json, key);
+    json_string(json, "policy", engine->config.policy);
+    json_string(json, "host", engine->host->ops->name);
+    json_bool(json, "dry_run", engine->dry_run);
+    json_uint(json, "uptime_ms", facts->uptime_ms);
+    json_uint(json, "rounds", round->number);
+    json_uint(json, "domains", round->count);
+    json_int(json, "pid", facts->pid);
+    json_string(json, "config", facts->config);
+    json_uint(json, "total_kib", round->total_kib);
+    json_uint(json, "free_kib", round->free_kib);
+    json_uint(json, "promised_kib", round->promised_kib);
+    json_uint(json, "claimed_kib", round->claims_kib);
+    json_uint(json, "reserve_kib", round->reserve_kib);
+    json_uint(json, "reserved_kib", round->reserved_kib);
+    json_int(json, "headroom_kib", round->headroom_kib);
+    json_uint(json, "pool_kib", round->pool_kib);
+    json_uint(json, "freeable_kib", totals.freeable_kib);
+    json_uint(json, "freeable_to_min_kib", totals.freeable_min_kib);
+    json_uint(json, "guaranteed_kib", totals.guaranteed_kib);
+    json_bool(json, "minimums_fit", round->minimums_fit);
+    json_map_end(json);
+}
+
+static void publish_domain(struct json *json, const struct domain *domain, uint64_t now_ms)
+{
+    char uuid[UUID_TEXT_SIZE];
+
+    format_uuid(domain->uuid, uuid);
+    json_map(json, NULL);
+    json_uint(json, "domid", domain->domid);
+    json_string(json, "name", domain->name);
+    json_string(json, "uuid", uuid);
+    json_string(json, "type", domain_type_name(domain->type));
+    json_string(json, "phase", domain_phase_name(domain->phase));
+    json_string(json, "conduct", conduct_name(domain->conduct.class));
+    json_string(json, "reason", reason_name(domain->reason));
+    json_bool(json, "managed", domain->managed);
+    json_uint(json, "actual_kib", domain->actual_kib);
+    json_uint(json, "target_kib", domain->target_kib);
+    json_uint(json, "cap_kib", domain->cap_kib);
+    json_uint(json, "static_max_kib", domain->static_max_kib);
+    json_uint(json, "min_kib", domain->min_kib);
+    json_uint(json, "max_kib", domain->max_kib);
+    json_uint(json, "weight", domain->limits.weight);
+    json_int(json, "priority", domain->limits.priority);
+    json_uint(json, "need_kib", domain->need_kib);
+    json_uint(json, "want_kib", domain->want_kib);
+    json_int(json, "available_kib", domain->available_kib);
+    json_string(json, "dialect", dialect_name(domain->post.dialect));
+    if (domain->post.dialect == DIALECT_NONE)
+        json_string(json, "post_age_ms", NULL);
+    else
+        json_uint(json, "post_age_ms",
+                  now_ms > domain->post.at_ms ? now_ms - domain->post.at_ms : 0);
+    json_map_end(json);
+}
+
+void publish_domains(struct json *json, const char *key, const struct engine *engine)
+{
+    const struct round *round = &engine->round;
+
+    json_array(json, key);
+    for (size_t i = 0; i < round->count; i++)
+        publish_domain(json, &round->domains[i], round->now_ms);
+    json_array_end(json);
+}
+
+void publish_notice(struct json *json, const char *key, const struct notice *notice)
+{
+    bool of_host = notice->domid == NOTICE_HOST;
+
+    json_map(json, key);
+    json_string(json, "event", notice->kind);
+    json_map(json, "data");
+    if (!of_host) {
+        json_uint(json, "domid", notice->domid);
+        json_string(json, "name", notice->name);
+    }
+    json_string(json, "text", notice->text);
+    json_map_end(json);
+    json_uint(json, "timestamp_ms", notice->wall_ms);
+    json_map_end(json);
+}
