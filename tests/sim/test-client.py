@@ -1,0 +1,222 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""What ballast shows of the real daemon on a simulated host."""
+
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+
+sys.dont_write_bytecode = True
+from simdaemon import BUILD, PATIENCE, Daemon, Tap, wait_for
+
+# Minimums of 1,200 MiB on a host of 1,024 MiB.
+TOO_MUCH = """
+memory = "1024M"
+dom0   = "128M"
+xen    = "24M"
+length = "1h"
+grace  = "0s"
+guests = [ "vm[1-4], memory=112M, maxmem=512M, need=88M, min=300M" ]
+"""
+CONFIG = 'reserve = "64M"\ndefaults = "min=80M"\n'
+BAD = 'reserve = "a lot"\nnonsense = "1"\n'
+
+tap = Tap()
+
+
+def table_of(text):
+    """The rows of the table by name; the last cell is the reason."""
+    lines = text.splitlines()
+    head = next(i for i, line in enumerate(lines) if line.startswith("NAME"))
+    rows = {}
+    for line in lines[head + 1:]:
+        cells = line.split(None, 11)
+        if len(cells) == 12:
+            rows[cells[0]] = dict(zip(lines[head].split(), cells))
+    return rows
+
+
+def status(daemon):
+    run = daemon.ballast("status")
+    tap.equal((run.returncode, run.stderr), (0, ""), "status: all is well")
+    rows = table_of(run.stdout)
+    domains = {d["name"]: d for d in daemon.ask("query-domains")["return"]}
+    tap.ok({"db", "web1", "web2", "web3", "web4"} <= set(rows), "... every domain has a row")
+    tap.equal({rows[name]["WEIGHT"] for name in ("db", "web1")}, {"512", "256"}, "... its weight")
+    tap.equal(rows["db"]["MIN"], str(domains["db"]["min_kib"] // 1024), "... its minimum, in MiB")
+    tap.ok(rows["db"]["WHY"] != domains["db"]["reason"], f"... and why: {rows['db']['WHY']}")
+    widest = max(map(len, run.stdout.splitlines()))
+    tap.ok(widest <= 120, f"... within 120 columns ({widest})")
+    for word in ("total", "free", "promised", "claimed", "reserve", "headroom", "pool",
+                 "policy weighted"):
+        tap.ok(word in run.stdout, f"... the host's {word}")
+    answer = json.loads(daemon.ballast("status", "--json").stdout)
+    tap.equal(set(answer), {"status", "domains"}, "status --json: both answers")
+    tap.equal(answer["status"]["total_kib"], daemon.ask("query-status")["return"]["total_kib"],
+              "... with the daemon's figures")
+
+
+def trouble():
+    daemon = Daemon(TOO_MUCH).start()
+    wait_for(lambda: daemon.ask("query-status")["return"]["minimums_fit"] is False, "the trouble")
+    run = daemon.ballast("status")
+    tap.equal(run.returncode, 3, "status exits 3 when the minimums do not fit")
+    tap.ok("TROUBLE: the minimums do not fit" in run.stdout, "... and says so")
+    tap.equal(daemon.ballast("status", "--json").returncode, 3, "... with --json, too")
+    daemon.stop()
+    run = daemon.ballast("status")
+    tap.equal(run.returncode, 1, "status exits 1 without a daemon")
+    tap.ok("ballastd does not run" in run.stderr and "systemctl status" in run.stderr,
+           "... and says what to look at")
+
+
+class Terminal:
+    """A terminal of so many columns and lines with `ballast` on it."""
+
+    def __init__(self, daemon, columns, lines, *arguments):
+        pid, self.fd = pty.fork()
+        if pid == 0:
+            os.environ["TERM"] = "xterm"
+            os.execv(os.path.join(BUILD, "ballast"),
+                     ["ballast", "--socket", daemon.socket, *arguments])
+        self.pid = pid
+        self.text = ""
+        fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def read(self):
+        """Takes in what there is; False when the other side has closed."""
+        if not select.select([self.fd], [], [], 0.05)[0]:
+            return True
+        try:
+            data = os.read(self.fd, 65536)
+        except OSError:
+            data = b""
+        self.text += data.decode(errors="replace")
+        return bool(data)
+
+    def read_until(self, pattern):
+        wait_for(lambda: self.read() and re.search(pattern, self.text), f"{pattern} on the screen")
+
+    def end(self):
+        wait_for(lambda: not self.read(), "the end")
+        os.close(self.fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+
+
+def frames(text):
+    """Each screen, without the sequences that draw it."""
+    for frame in text.split("\033[H")[1:]:
+        yield re.sub(r"\033\[[?0-9;]*[a-zA-Z]", "", frame).replace("\r", "").split("\n")
+
+
+def live(daemon):
+    terminal = Terminal(daemon, 100, 30, "top", "--delay", "100ms")
+    # The size is set just after the start: what was drawn before has another.
+    terminal.read_until(r"(?s)\033\[J.*\033\[J.*\033\[J")
+    os.write(terminal.fd, b"q")
+    tap.equal(terminal.end(), 0, "top: q ends it")
+    tap.ok("\033[?1049h" in terminal.text and "\033[?1049l" in terminal.text,
+           "... on a screen of its own, which it leaves")
+    last = list(frames(terminal.text))[2]
+    tap.ok(max(map(len, last)) <= 100, "... no line is wider than the terminal")
+    row = next((line for line in last if line.split()[:1] == ["db"]), "")
+    tap.ok(re.search(r"[#=]{3}", row), "... a domain has a bar")
+
+    terminal = Terminal(daemon, 80, 12, "top", "--delay", "100ms")
+    terminal.read_until(r"(?s)domains; up and down scroll.*domains; up and down scroll")
+    os.write(terminal.fd, b"j" * 20)
+    terminal.read_until(r"(?s)scroll.*web4")
+    tap.ok(True, "... on a low terminal the domains scroll")
+    os.write(terminal.fd, b"\x03")
+    tap.equal(terminal.end(), 0, "... and an interrupt ends it as well")
+
+    terminal = Terminal(daemon, 80, 24, "status")
+    terminal.end()
+    lines = terminal.text.replace("\r", "").splitlines()
+    tap.ok(lines, "status on a terminal")
+
+
+def plain_top(daemon):
+    run = daemon.ballast("top", "--iterations", "3", "--delay", "100ms")
+    tap.equal((run.returncode, run.stdout.count("ballastd 0")), (0, 3),
+              "top --iterations without a terminal: so many blocks")
+    tap.ok("\033" not in run.stdout, "... without control sequences")
+    run = daemon.ballast("top", "--iterations", "2", "--delay", "100ms", "--json")
+    tap.equal([set(json.loads(line)) for line in run.stdout.splitlines()],
+              [{"status", "domains"}] * 2, "top --json: one object a line")
+    for delay in ("0", "-1", "x", "1ms", "99999999s"):
+        tap.equal(daemon.ballast("top", "--iterations", "1", "--delay", delay).returncode, 1,
+                  f"top --delay {delay}: an error")
+
+
+def settings(daemon):
+    def weight(name):
+        domains = daemon.ask("query-domains")["return"]
+        return next(d["weight"] for d in domains if d["name"] == name)
+
+    run = daemon.ballast("set", "web1", "weight=512", "min=96M")
+    tap.equal((run.returncode, run.stdout, run.stderr), (0, "", ""), "set a domain's limits")
+    wait_for(lambda: weight("web1") == 512, "the weight")
+    tap.equal(daemon.ballast("set", "policy=static").returncode, 0, "set the policy")
+    tap.equal(daemon.ballast("set", "policy=weighted", "pool=32M").returncode, 0, "... and back")
+    tap.equal(json.loads(daemon.ballast("set", "--json", "web1", "weight=300").stdout), {},
+              "set --json prints the answer")
+    wait_for(lambda: weight("web1") == 300, "the weight")
+    for arguments in (["web1"], [], ["web1", "weight"], ["nobody", "weight=1"], ["web1", "weight=x"],
+                      ["web1", "=1"], ["web1", "color=red"], ["--nonsense"]):
+        run = daemon.ballast("set", *arguments)
+        tap.ok(run.returncode == 1 and run.stderr, f"set {' '.join(arguments)}: an error")
+    tap.equal(weight("web1"), 300, "... which changed nothing")
+
+
+def events(daemon):
+    daemon.ask("set", domain="web2", weight=77)
+    run = daemon.ballast("events")
+    tap.ok(re.search(r"^\d{4}-\d\d-\d\d .* CONFIG +web2: set weight=77$", run.stdout, re.M),
+           "events: the last ones, a line each")
+    lines = daemon.ballast("events", "--json").stdout.splitlines()
+    tap.ok(all("event" in json.loads(line) for line in lines), "events --json: one object a line")
+    command = [os.path.join(BUILD, "ballast"), "--socket", daemon.socket, "events", "--follow"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as follow:
+        follow.stdout.readline()
+        daemon.ask("set", domain="web2", weight=78)
+        for line in follow.stdout:
+            if "weight=78" in line:
+                break
+        tap.ok("weight=78" in line, "events --follow: those that happen")
+        follow.terminate()
+
+
+def check(daemon):
+    good, bad = daemon.write("good", CONFIG), daemon.write("bad", BAD)
+    run = daemon.ballast("check", good)
+    tap.equal((run.returncode, run.stderr), (0, ""), "check of a good file")
+    run = daemon.ballast("check", bad)
+    tap.ok(run.returncode == 1 and f"{bad}:1:" in run.stderr and f"{bad}:2:" in run.stderr,
+           "check of a bad file: every fault with its line")
+    faults = json.loads(daemon.ballast("check", "--json", bad).stdout)["faults"]
+    tap.ok(len(faults) == 2 and faults[0].startswith(f"{bad}:1:"), "... as JSON, too")
+    tap.equal(json.loads(daemon.ballast("check", "--json", good).stdout)["faults"], [],
+              "... of a good file: none")
+    tap.equal(daemon.ballast("check", good + "-is-not-there").returncode, 1, "check without a file")
+    tap.equal(daemon.ballast("nonsense").returncode, 1, "an unknown command")
+    tap.equal(daemon.ballast().returncode, 1, "no command")
+
+
+def main():
+    daemon = Daemon().start()
+    for test in (status, live, plain_top, settings, events, check):
+        test(daemon)
+    daemon.stop()
+    trouble()
+    tap.done()
+
+
+main()
