@@ -27,7 +27,7 @@
 
 struct key;
 
-/* Writes what text says into *object, a struct config or limits. Returns false when it says none. */
+/* Writes what text says into *object, a struct config or limits. False: text is no such value. */
 typedef bool take_fn(const struct key *key, const char *text, void *object);
 
 struct key {
@@ -500,10 +500,10 @@ static bool covers(const char *earlier, const char *later)
         return true;
     if (strcmp(later, DOM0_NAME) == 0 || strcmp(earlier, DOM0_NAME) == 0)
         return false;
-    if (is_uuid(earlier))
+    if (is_only_stars(earlier))
+        return true;
+    if (is_uuid(earlier) || is_uuid(later))
         return strcasecmp(earlier, later) == 0;
-    if (is_uuid(later))
-        return is_only_stars(earlier);
     if (strpbrk(later, "[\\") || (strpbrk(later, "*?") && strpbrk(earlier, "[\\?")))
         return false;
     return fnmatch(earlier, later, 0) == 0;

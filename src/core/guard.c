@@ -306,6 +306,20 @@ static uint64_t give(struct guard_domain *domains, size_t n, bool minimums_fit, 
     return left_kib;
 }
 
+/*@ ghost
+  /@ requires domains_ok(d, n) && no_gift(d, n);
+     assigns \nothing;
+     ensures spent(d, n) == 0; @/
+  static void spent_nothing(const struct guard_domain *d, size_t n)
+  {
+      /@ loop invariant 0 <= k <= n;
+         loop invariant spent(d, k) == 0;
+         loop assigns k;
+         loop variant n - k; @/
+      for (size_t k = 0; k < n; k++) ;
+  }
+*/
+
 /* Decides which cap each domain is to have. */
 /*@ requires host_ok(host) && domains_ok(domains, n) && \valid(domains + (0 .. n-1));
   @ requires \separated(host, domains + (0 .. n-1));
@@ -330,13 +344,7 @@ static void decide(const struct guard_host *host, struct guard_domain *domains, 
         cut(domains, n, short_kib > gained_kib ? short_kib - gained_kib : 0);
     }
     //@ assert no_gift(domains, n);
-    /*@ ghost
-      /@ loop invariant 0 <= k <= n;
-         loop invariant spent(domains, k) == 0;
-         loop assigns k;
-         loop variant n - k; @/
-      for (size_t k = 0; k < n; k++) ;
-    */
+    //@ ghost spent_nothing(domains, n);
     if (headroom_kib >= 0) {
         uint64_t left_kib = give(domains, n, minimums_fit, true, (uint64_t)headroom_kib);
 
@@ -367,9 +375,10 @@ static void decide(const struct guard_host *host, struct guard_domain *domains, 
   @ requires gifts || count == 0;
   @ requires calls_ordered(calls, count);
   @ assigns calls[0 .. n-1];
-  @ ensures same{Pre,Post}(domains, n) && same_grants{Pre,Post}(domains, n);
+  @ ensures same{Pre,Post}(domains, n);
+  @ ensures same_grants{Pre,Post}(domains, n);
   @ ensures count <= \result <= count + tally{Pre}(domains, n, gifts);
-  @ ensures calls_ok{Post,Pre}(calls, \result, domains, n);
+  @ ensures calls_ok{Post,Post}(calls, \result, domains, n);
   @ ensures \forall integer k; count <= k < \result ==> calls[k].gift == gifts;
   @ ensures calls_ordered(calls, \result);
   @*/
@@ -385,7 +394,6 @@ static size_t emit(const struct guard_domain *domains, size_t n, bool gifts,
       for (size_t k = 0; k < n; k++) ;
     */
     /*@ loop invariant 0 <= i <= n;
-      @ loop invariant same{Pre,Here}(domains, n) && same_grants{Pre,Here}(domains, n);
       @ loop invariant \at(count, Pre) <= count <= \at(count, Pre) + tally{Pre}(domains, i, gifts);
       @ loop invariant calls_ok{Here,Pre}(calls, count, domains, n);
       @ loop invariant \forall integer k; 0 <= k < \at(count, Pre) ==> !calls[k].gift;
@@ -420,6 +428,9 @@ static size_t emit(const struct guard_domain *domains, size_t n, bool gifts,
         //@ assert calls_ok{Here,Pre}(calls, count, domains, n);
         count++;
     }
+    //@ assert same{Pre,Here}(domains, n);
+    //@ assert same_grants{Pre,Here}(domains, n);
+    //@ assert calls_ok{Here,Here}(calls, count, domains, n);
     return count;
 }
 
@@ -447,6 +458,7 @@ size_t guard_plan(const struct guard_host *host, struct guard_domain *domains, s
     /*@ ghost
       /@ loop invariant 0 <= k <= n;
          loop invariant tally(domains, k, 0) + tally(domains, k, 1) == k;
+         loop invariant tally(domains, k, 0) >= 0 && tally(domains, k, 1) >= 0;
          loop assigns k;
          loop variant n - k; @/
       for (size_t k = 0; k < n; k++) ;
@@ -456,24 +468,32 @@ size_t guard_plan(const struct guard_host *host, struct guard_domain *domains, s
     //@ assert same_grants{Decided,Here}(domains, n);
     //@ assert domains_ok(domains, n);
     //@ assert grants_ok(domains, n);
-    //@ assert calls_ok{Here,Here}(calls, count, domains, n);
     /*@ ghost
       /@ loop invariant 0 <= k <= n;
          loop invariant tally(domains, k, 1) == tally{Decided}(domains, k, 1);
          loop assigns k;
          loop variant n - k; @/
-      for (size_t k = 0; k < n; k++) ;
+      for (size_t k = 0; k < n; k++) {
+          /@ assert domains[k].grant_cap_kib == \at(domains[\at(k, Here)].grant_cap_kib, Decided); @/
+          /@ assert domains[k].cap_kib == \at(domains[\at(k, Here)].cap_kib, Decided); @/
+          /@ assert tally(domains, k + 1, 1) == tally(domains, k, 1) +
+                 (domains[k].grant_cap_kib > domains[k].cap_kib ? 1 : 0); @/
+      }
     */
     count = emit(domains, n, true, calls, count);
     //@ assert same{Decided,Here}(domains, n);
     //@ assert same_grants{Decided,Here}(domains, n);
-    //@ assert calls_ok{Here,Here}(calls, count, domains, n);
     /*@ ghost
       /@ loop invariant 0 <= k <= n;
          loop invariant spent(domains, k) == spent{Decided}(domains, k);
          loop assigns k;
          loop variant n - k; @/
-      for (size_t k = 0; k < n; k++) ;
+      for (size_t k = 0; k < n; k++) {
+          /@ assert domains[k].grant_cap_kib == \at(domains[\at(k, Here)].grant_cap_kib, Decided); @/
+          /@ assert domains[k].cap_kib == \at(domains[\at(k, Here)].cap_kib, Decided); @/
+          /@ assert domains[k].actual_kib == \at(domains[\at(k, Here)].actual_kib, Decided); @/
+          /@ assert domains[k].claim_kib == \at(domains[\at(k, Here)].claim_kib, Decided); @/
+      }
     */
     return count;
 }

@@ -4,8 +4,9 @@
 #include <errno.h>
 #include <string.h>
 
-/* A post may be older than the last shrink: so much more it may say than is held now. A balloon lets
- * go about 520 MiB in a second (measured). It gains nothing by it: used_kib is at most held_kib. */
+/* A post may be older than the last shrink: so much more it may say than is held now. A balloon
+ * lets go about 520 MiB in a second (measured). It gains nothing by it: used_kib is at most
+ * held_kib. */
 #define SLACK_KIB (512 * 1024)
 
 /* What a guest holds and does not see as its own, as measured on Debian's kernels under Xen 4.17:
@@ -66,12 +67,12 @@ static struct post start(enum dialect dialect, uint64_t held_kib, uint64_t now_m
 }
 
 /* The active part of the file cache can be dropped, but is read again at once. What is dropped
- * first is the rest of what is available. */
-static uint64_t active_cache_kib(const struct report *report)
+ * first is the rest of what is available. At most left_kib: what is held and not used. */
+static uint64_t active_cache_kib(const struct report *report, uint64_t left_kib)
 {
     if (report->active_file_kib == REPORT_ABSENT)
         return 0;
-    return smaller(report->active_file_kib, report->available_kib);
+    return smaller(smaller(report->active_file_kib, report->available_kib), left_kib);
 }
 
 int post_take_ballast(struct post *post, struct post_text stats, uint64_t held_kib,
@@ -85,7 +86,7 @@ int post_take_ballast(struct post *post, struct post_text stats, uint64_t held_k
     if (post->dialect == DIALECT_BALLAST && !post->bad && good.report.seq == post->report.seq)
         return 0;
     good.used_kib = used_kib(&good.report, held_kib);
-    good.cache_kib = active_cache_kib(&good.report);
+    good.cache_kib = active_cache_kib(&good.report, held_kib - good.used_kib);
     *post = good;
     return 0;
 }

@@ -41,9 +41,9 @@ struct post_text {
 
 /* Each takes what was read from the domain's nodes at now_ms, while the domain held held_kib, and
  * writes *post (but for our own dialect when its sequence number is the one we have: then nothing
- * new was posted, and the post goes on ageing). Returns 0; or -EINVAL when it does not parse or contradicts itself or held_kib: then
- * post->bad is set and the rest stays. static_max_kib: for dialects that do not say what their
- * kernel hides. */
+ * new was posted, and the post goes on ageing). Returns 0; or -EINVAL when it does not parse or
+ * contradicts itself or held_kib: then post->bad is set and the rest stays. static_max_kib: for
+ * dialects that do not say what their kernel hides. */
 int post_take_ballast(struct post *post, struct post_text stats, uint64_t held_kib,
                       uint64_t now_ms);
 int post_take_xenserver(struct post *post, struct post_text total, struct post_text available,

@@ -66,8 +66,8 @@ static bool make_room(struct round *round)
     size_t room = round->room ? round->room * 2 : ROOM_FIRST;
     bool ok = round->count < DOMAINS_MAX;
 
-    if (round->count < round->room)
-        return true;
+    if (!ok || round->count < round->room)
+        return ok;
     round->fill = lengthen(round->fill, sizeof(*round->fill), room, &ok);
     round->fill_index = lengthen(round->fill_index, sizeof(*round->fill_index), room, &ok);
     round->guard = lengthen(round->guard, sizeof(*round->guard), room, &ok);

@@ -5,31 +5,44 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-static bool to_syslog;
-static bool verbose;
+/* Longer messages are cut. */
+#define MESSAGE_SIZE 1024
 
-void log_open(bool use_syslog, bool with_debug)
+static bool log_to_syslog;
+static bool log_verbose;
+
+void log_open(bool to_syslog, bool verbose)
 {
-    to_syslog = use_syslog;
-    verbose = with_debug;
+    log_to_syslog = to_syslog;
+    log_verbose = verbose;
     if (to_syslog)
         openlog(program_invocation_short_name, LOG_PID, LOG_DAEMON);
 }
 
+/* Some of what is logged was written by guests: it must not forge lines, nor command a terminal. */
+static void clean(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        if (*p < ' ' || *p == 0x7f)
+            *p = '?';
+    }
+}
+
 void log_at(int priority, const char *format, ...)
 {
-    int saved_errno = errno;
-    char text[512];
+    char message[MESSAGE_SIZE];
+    int saved = errno;
     va_list args;
 
-    if (priority == LOG_DEBUG && !verbose)
+    if (priority == LOG_DEBUG && !log_verbose)
         return;
     va_start(args, format);
-    (void)vsnprintf(text, sizeof(text), format, args);
+    (void)vsnprintf(message, sizeof(message), format, args);
     va_end(args);
-    if (to_syslog)
-        syslog(priority, "%s", text);
+    clean(message);
+    if (log_to_syslog)
+        syslog(priority, "%s", message);
     else
-        fprintf(stderr, "%s: %s\n", program_invocation_short_name, text);
-    errno = saved_errno;
+        (void)fprintf(stderr, "%s: %s\n", program_invocation_short_name, message);
+    errno = saved;
 }
