@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: ISC */
+/* A scenario: a host, its guests, what happens to them, and the limits that the outcome must keep.
+ * The file is described in ballast-scenario(5). */
+#ifndef BALLAST_SCENARIO_H
+#define BALLAST_SCENARIO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "core/config.h"
+#include "core/round.h"
+
+#define SCENARIO_GUESTS_MAX 10000
+#define SCENARIO_PATTERN_SIZE 64
+
+struct guest_spec {
+    char name[DOMAIN_NAME_SIZE];
+    enum domain_type type;
+    bool later;          /* does not exist before an event creates it */
+    uint64_t memory_kib; /* target when it is started */
+    uint64_t maxmem_kib;
+    uint64_t need_kib;   /* of memory held, to run well, at rest */
+    uint64_t cache_kib;  /* the part of every need that is file cache */
+    uint64_t noise_kib;  /* need is up to this much above its course */
+    uint64_t swap_kib;
+    uint64_t hidden_kib; /* held, and not in MemTotal */
+    uint64_t up_kib_s;   /* speed of the balloon driver when the guest grows */
+    uint64_t down_kib_s;
+    uint64_t alloc_kib_s; /* need rises no faster */
+    int64_t offset_kib;   /* what the driver is off its target */
+    uint64_t boot_ms;     /* from the end of building to the first sign of life */
+    bool frozen;          /* has no balloon driver */
+    enum dialect posts;
+    struct rule rule; /* limits for ballast; pattern is the name */
+};
+
+enum action {
+    ACTION_NEED,
+    ACTION_STUCK,
+    ACTION_LOOSE,
+    ACTION_PAUSE,
+    ACTION_UNPAUSE,
+    ACTION_CREATE,
+    ACTION_SHUTDOWN,
+    ACTION_DESTROY,
+    ACTION_MEM_SET, /* the operator sets a target himself */
+    ACTION_FAIL,    /* of the host: calls fail */
+};
+
+struct scenario_event {
+    int line;
+    uint64_t at_ms;
+    uint64_t until_ms; /* at_ms when it happens once */
+    uint64_t every_ms;
+    uint64_t jitter_ms; /* each time it is up to this much later */
+    bool random;        /* one of the guests that match, else all of them */
+    char guests[SCENARIO_PATTERN_SIZE];
+    enum action action;
+    uint64_t low_kib; /* of the need, or the size: one between them is drawn */
+    uint64_t high_kib;
+    uint64_t over_ms; /* a ramp */
+    uint64_t for_ms;  /* taken back after so long; 0: not */
+    uint32_t percent; /* of the calls that fail */
+};
+
+/* What is measured, of the host or of each guest. */
+enum metric {
+    METRIC_UNMET,          /* MiB*s needed and not held */
+    METRIC_UNMET_WEIGHTED, /* the same, times weight / 256 */
+    METRIC_STALL,          /* percent of the time; of the host: its worst guest */
+    METRIC_OOM,            /* processes killed for want of memory */
+    METRIC_IDLE,           /* held and not needed, mean KiB */
+    METRIC_MOVED,          /* KiB that went from one place to another */
+    METRIC_MOVES,          /* calls that set a target */
+    METRIC_RISES,          /* times that need rose */
+    METRIC_UNSERVED,       /* rises that ended before they were served */
+    METRIC_SERVE_P50,      /* ms that a rise waited */
+    METRIC_SERVE_P99,
+    METRIC_BELOW_MIN,      /* calls that took a guest below its minimum */
+    METRIC_ACTUAL,         /* KiB held at the end */
+    METRIC_PROMISE_BROKEN, /* events after which more could be taken than there is */
+    METRIC_LEAST_FREE,     /* KiB */
+    METRIC_CREATE_FAILED,  /* guests that could not be created */
+    METRICS,
+};
+
+enum metric_unit { UNIT_COUNT, UNIT_SIZE, UNIT_MS, UNIT_PERCENT, UNIT_MIB_S };
+
+struct metric_info {
+    const char *name; /* as in `limits` */
+    const char *json; /* as a JSON key, with its unit */
+    enum metric_unit unit;
+    bool host_only;
+    bool guest_only;
+};
+
+const struct metric_info *metric_info(enum metric metric);
+
+enum limit_op { LIMIT_AT_MOST, LIMIT_AT_LEAST, LIMIT_EQUAL };
+
+struct scenario_limit {
+    int line;
+    char guests[SCENARIO_PATTERN_SIZE]; /* empty: the host */
+    enum metric metric;
+    enum limit_op op;
+    double value; /* in the metric's unit */
+    char text[96]; /* as written */
+};
+
+struct scenario {
+    char *file;
+    uint64_t memory_kib;
+    uint64_t xen_kib;
+    uint64_t dom0_kib;
+    uint64_t length_ms;
+    uint64_t call_ms; /* what a call into the hypervisor takes */
+    struct config config; /* without rules: those stand in the guests */
+    struct guest_spec *guests;
+    size_t guest_count;
+    struct scenario_event *events;
+    size_t event_count;
+    struct scenario_limit *limits;
+    size_t limit_count;
+};
+
+/* Reads a file. Every fault is printed to `report`, as "FILE:LINE: what is wrong; what was
+ * expected", all of them in one go. Returns 0, or a negative errno (-EINVAL for faults) with
+ * *ret_scenario not written. The caller frees it with scenario_free(). */
+int scenario_read(const char *file, FILE *report, struct scenario *ret_scenario);
+void scenario_free(struct scenario *scenario);
+
+/* The configuration of ballast that the scenario carries, for config_free(). Returns 0 or -ENOMEM. */
+int scenario_config(const struct scenario *scenario, struct config *ret_config);
+
+/* True when a name matches: "vm[1-15]" by number, else as fnmatch() does. */
+bool scenario_match(const char *pattern, const char *name);
+
+/* The keys by index, for the manual's check; NULL after the last. */
+const char *scenario_key(size_t index);
+const char *scenario_guest_key(size_t index);
+const char *scenario_event_key(size_t index);
+
+#endif
