@@ -2,6 +2,7 @@
 /* ballast-guest: posts how a domain's memory is doing, from inside. It allocates nothing while it
  * runs: it must work when there is no memory left. */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
@@ -11,7 +12,6 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
-#include <fcntl.h>
 
 #include "guest/procfs.h"
 #include "guest/timing.h"
@@ -59,7 +59,7 @@ static void sleep_ms(uint64_t ms)
     (void)nanosleep(&pause, NULL);
 }
 
-/* True when the file's text begins with, or contains, the word. */
+/* True when the file can be read and contains the word near its beginning. */
 static bool file_says(const char *path, const char *word)
 {
     char text[128];
@@ -80,7 +80,7 @@ static const char *unfit(void)
     if (getenv("XENSTORED_PATH"))
         return NULL;
     if (file_says("/proc/xen/capabilities", "control_d"))
-        return "this is dom0, not a guest: ballastd reads its memory itself";
+        return "this is dom0, not a guest";
     if (access("/sys/hypervisor/type", R_OK) == 0 && !file_says("/sys/hypervisor/type", "xen"))
         return "this is a guest of another hypervisor than Xen";
     if (access("/dev/xen/xenbus", F_OK) < 0)
@@ -126,12 +126,6 @@ static void tell(int r)
     told = r;
 }
 
-/* A connection that fails is made anew; but an answer of the store leaves it whole. */
-static bool connection_lost(int r)
-{
-    return r == -EPIPE || r == -ECONNRESET || r == -ETIMEDOUT || r == -EPROTO || r == -EBADF;
-}
-
 static void run(const struct procfs *procfs)
 {
     struct report report;
@@ -157,7 +151,8 @@ static void run(const struct procfs *procfs)
             posted = report;
             posted_ms = now_ms();
             seq++;
-        } else if (store >= 0 && connection_lost(r)) {
+        } else if (store >= 0) {
+            /* Whatever it was, a new connection begins without what is left of the old one. */
             (void)close(store);
             store = -1;
         }
@@ -193,6 +188,7 @@ static int post_once(const struct procfs *procfs)
 
     if (store < 0)
         return store;
+    /* One post must differ from the next, and nothing is remembered from one call to the next. */
     report.seq = now_ms();
     r = post(store, &report);
     (void)close(store);
@@ -217,6 +213,7 @@ int main(int argc, char **argv)
     struct sigaction on_signal = { .sa_handler = stop };
     struct procfs procfs;
     const char *why;
+    bool wrong = false;
     int mode = 0;
     int option;
     int r;
@@ -233,13 +230,15 @@ int main(int argc, char **argv)
             usage(stderr);
             return EXIT_USAGE;
         default:
+            wrong = wrong || (mode != 0 && mode != option);
             mode = option;
         }
     }
-    if (optind < argc) {
+    if (wrong || optind < argc) {
         usage(stderr);
         return EXIT_USAGE;
     }
+    (void)signal(SIGPIPE, SIG_IGN);
     why = mode == 'p' ? NULL : unfit();
     if (why) {
         fprintf(stderr, "ballast-guest: %s\n", why);
@@ -256,7 +255,6 @@ int main(int argc, char **argv)
     }
     (void)sigaction(SIGTERM, &on_signal, NULL);
     (void)sigaction(SIGINT, &on_signal, NULL);
-    (void)signal(SIGPIPE, SIG_IGN);
     hold_fast();
     run(&procfs);
     procfs_close(&procfs);

@@ -20,7 +20,13 @@ static const char *const paths[PROCFS_FILES] = {
 /* /proc/vmstat of Linux 6.1 is 4 KiB; it grows with each release. */
 #define TEXT_SIZE 16384
 
-/* A line "name value": the name as it is written, with what ends it, and where the value goes. */
+/* A piece of a text, not NUL-terminated. */
+struct span {
+    const char *text;
+    size_t len;
+};
+
+/* A line that begins with a name, and where its number goes. */
 struct line {
     const char *name;
     size_t offset;
@@ -55,13 +61,21 @@ static const struct line vmstat_lines[] = {
 
 int procfs_open(const char *root, struct procfs *ret_procfs)
 {
+    int r = 0;
+
     for (size_t i = 0; i < PROCFS_FILES; i++) {
         char path[PATH_MAX];
+        int n = snprintf(path, sizeof(path), "%s%s", root, paths[i]);
 
-        (void)snprintf(path, sizeof(path), "%s%s", root, paths[i]);
-        ret_procfs->fds[i] = open(path, O_RDONLY | O_CLOEXEC);
+        ret_procfs->fds[i] = -1;
+        if (n > 0 && (size_t)n < sizeof(path))
+            ret_procfs->fds[i] = open(path, O_RDONLY | O_CLOEXEC);
+        if (i == PROCFS_MEMINFO && ret_procfs->fds[i] < 0)
+            r = -errno;
     }
-    return ret_procfs->fds[PROCFS_MEMINFO] < 0 ? -ENOENT : 0;
+    if (r < 0)
+        procfs_close(ret_procfs);
+    return r;
 }
 
 void procfs_close(struct procfs *procfs)
@@ -73,13 +87,14 @@ void procfs_close(struct procfs *procfs)
     }
 }
 
-/* The whole of a file, NUL-terminated; "" when it is not there. */
-static void slurp(int fd, char text[TEXT_SIZE])
+/* All whole lines of a file; none when it is not there. What is cut off in the middle of a line is
+ * left out: the beginning of a number is a wrong number. */
+static struct span slurp(int fd, char text[TEXT_SIZE])
 {
     size_t used = 0;
 
-    while (fd >= 0 && used < TEXT_SIZE - 1) {
-        ssize_t n = pread(fd, text + used, TEXT_SIZE - 1 - used, (off_t)used);
+    while (fd >= 0 && used < TEXT_SIZE) {
+        ssize_t n = pread(fd, text + used, TEXT_SIZE - used, (off_t)used);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -87,84 +102,130 @@ static void slurp(int fd, char text[TEXT_SIZE])
             break;
         used += (size_t)n;
     }
-    text[used] = '\0';
+    while (used > 0 && text[used - 1] != '\n')
+        used--;
+    return (struct span){ text, used };
 }
 
-/* The decimal digits at the start of text, after spaces; REPORT_ABSENT when there are none. */
-static uint64_t leading_number(const char *text)
+/* Takes off what goes up to the next `end`, or all that is left. */
+static struct span take(struct span *rest, char end)
+{
+    const char *found = memchr(rest->text, end, rest->len);
+    struct span taken = { rest->text, found ? (size_t)(found - rest->text) : rest->len };
+    size_t gone = taken.len + (found != NULL);
+
+    rest->text += gone;
+    rest->len -= gone;
+    return taken;
+}
+
+static bool begins(struct span span, const char *with)
+{
+    return span.len >= strlen(with) && memcmp(span.text, with, strlen(with)) == 0;
+}
+
+/* The whole of it as one number; REPORT_ABSENT when it is none. */
+static uint64_t number(struct span span)
 {
     uint64_t value;
-    size_t n;
 
-    text += strspn(text, " \t");
-    n = strspn(text, "0123456789");
-    return report_number(text, n, REPORT_VALUE_MAX, &value) < 0 ? REPORT_ABSENT : value;
+    return report_number(span.text, span.len, REPORT_VALUE_MAX, &value) < 0 ? REPORT_ABSENT : value;
 }
 
-static void take_lines(const char *text, const struct line *lines, struct report *report)
+/* "0.52" is 52: the kernel writes two decimals. */
+static uint64_t hundredths(struct span span)
 {
-    for (; text && *text; text = strchr(text, '\n'), text += text ? 1 : 0) {
-        size_t len = strcspn(text, " \t\n");
+    struct span rest = span;
+    uint64_t whole = number(take(&rest, '.'));
+    uint64_t part = rest.len == 2 ? number(rest) : REPORT_ABSENT;
+
+    if (whole > REPORT_VALUE_MAX / 1000 || part > 99)
+        return REPORT_ABSENT;
+    return whole * 100 + part;
+}
+
+/* A number with spaces before and its unit, " kB" or nothing, after it. */
+static uint64_t number_with_unit(struct span span, const char *unit)
+{
+    size_t unit_len = strlen(unit);
+
+    while (span.len > 0 && *span.text == ' ')
+        (void)take(&span, ' ');
+    if (span.len < unit_len || memcmp(span.text + span.len - unit_len, unit, unit_len) != 0)
+        return REPORT_ABSENT;
+    span.len -= unit_len;
+    return number(span);
+}
+
+static void take_lines(struct span text, const struct line *lines, const char *unit,
+                       struct report *report)
+{
+    while (text.len > 0) {
+        struct span rest = take(&text, '\n');
+        struct span name = take(&rest, ' ');
 
         for (const struct line *line = lines; line->name; line++) {
-            if (strlen(line->name) == len && memcmp(line->name, text, len) == 0)
-                *(uint64_t *)((char *)report + line->offset) = leading_number(text + len);
+            if (name.len == strlen(line->name) && begins(name, line->name))
+                *(uint64_t *)((char *)report + line->offset) = number_with_unit(rest, unit);
         }
     }
 }
 
-/* "some avg10=0.52 avg60=... total=1234": hundredths of a percent and microseconds. */
-static void take_pressure(const char *text, const char *kind, uint64_t *centi, uint64_t *us)
+/* "some avg10=0.52 avg60=0.10 avg300=0.00 total=1234": percent, and microseconds. */
+static void take_pressure(struct span text, const char *kind, uint64_t *ret_centi, uint64_t *ret_us)
 {
-    const char *line = strstr(text, kind);
-    const char *avg10 = line ? strstr(line, "avg10=") : NULL;
-    const char *total = line ? strstr(line, "total=") : NULL;
-    const char *point = avg10 ? strchr(avg10, '.') : NULL;
+    while (text.len > 0) {
+        struct span line = take(&text, '\n');
 
-    if (!point || !total)
-        return;
-    *us = leading_number(total + strlen("total="));
-    if (strspn(point + 1, "0123456789") == 2)
-        *centi = leading_number(avg10 + strlen("avg10=")) * 100 + leading_number(point + 1);
+        if (!begins(line, kind))
+            continue;
+        while (line.len > 0) {
+            struct span value = take(&line, ' ');
+            struct span key = take(&value, '=');
+
+            if (begins(key, "avg10") && key.len == strlen("avg10"))
+                *ret_centi = hundredths(value);
+            else if (begins(key, "total") && key.len == strlen("total"))
+                *ret_us = number(value);
+        }
+    }
 }
 
-/* "12.34 56.78": seconds. */
-static uint64_t uptime_ms(const char *text)
+/* "12.34 56.78": since boot, and idle. */
+static uint64_t uptime_ms(struct span text)
 {
-    const char *point = strchr(text, '.');
-    uint64_t seconds = leading_number(text);
+    uint64_t centi = hundredths(take(&text, ' '));
 
-    if (!point || seconds == REPORT_ABSENT)
-        return REPORT_ABSENT;
-    return seconds * 1000 + leading_number(point + 1) % 100 * 10;
+    return centi == REPORT_ABSENT ? REPORT_ABSENT : centi * 10;
+}
+
+/* The kernel's figures are not taken at one instant; the daemon refuses a part above its whole. */
+static void limit(uint64_t *part, uint64_t whole)
+{
+    if (*part != REPORT_ABSENT && *part > whole)
+        *part = whole;
 }
 
 int procfs_collect(const struct procfs *procfs, struct report *ret_report)
 {
     static char text[TEXT_SIZE];
+    struct span pressure;
     struct report report;
 
     report_clear(&report);
     report.version = REPORT_VERSION;
-    slurp(procfs->fds[PROCFS_MEMINFO], text);
-    take_lines(text, meminfo_lines, &report);
+    take_lines(slurp(procfs->fds[PROCFS_MEMINFO], text), meminfo_lines, " kB", &report);
     if (report.total_kib == REPORT_ABSENT || report.available_kib == REPORT_ABSENT)
         return -ENODATA;
-    slurp(procfs->fds[PROCFS_VMSTAT], text);
-    take_lines(text, vmstat_lines, &report);
-    slurp(procfs->fds[PROCFS_PRESSURE], text);
-    take_pressure(text, "some ", &report.some_avg10_centi, &report.some_us);
-    take_pressure(text, "full ", &report.full_avg10_centi, &report.full_us);
-    slurp(procfs->fds[PROCFS_UPTIME], text);
-    report.uptime_ms = uptime_ms(text);
-    slurp(procfs->fds[PROCFS_CURRENT], text);
-    report.balloon_current_kib = leading_number(text);
-    slurp(procfs->fds[PROCFS_TARGET], text);
-    report.balloon_target_kib = leading_number(text);
-
-    /* The kernel may count a little more available than there is. */
-    if (report.available_kib > report.total_kib)
-        report.available_kib = report.total_kib;
+    take_lines(slurp(procfs->fds[PROCFS_VMSTAT], text), vmstat_lines, "", &report);
+    pressure = slurp(procfs->fds[PROCFS_PRESSURE], text);
+    take_pressure(pressure, "some ", &report.some_avg10_centi, &report.some_us);
+    take_pressure(pressure, "full ", &report.full_avg10_centi, &report.full_us);
+    report.uptime_ms = uptime_ms(slurp(procfs->fds[PROCFS_UPTIME], text));
+    report.balloon_current_kib = number(slurp(procfs->fds[PROCFS_CURRENT], text));
+    report.balloon_target_kib = number(slurp(procfs->fds[PROCFS_TARGET], text));
+    limit(&report.available_kib, report.total_kib);
+    limit(&report.swap_free_kib, report.swap_total_kib);
     *ret_report = report;
     return 0;
 }

@@ -14,12 +14,14 @@ struct procfs {
 };
 
 /* Opens the files below root ("" for the real ones). Returns 0, or a negative errno when
- * /proc/meminfo is not there; without the others the report says less. */
+ * /proc/meminfo cannot be opened: then nothing is open. Without the others the report says less. */
 int procfs_open(const char *root, struct procfs *ret_procfs);
+
+/* Closes them. May be called again. */
 void procfs_close(struct procfs *procfs);
 
-/* Fills a report but for its sequence number. Returns 0, or a negative errno when /proc/meminfo
- * cannot be read or lacks MemTotal or MemAvailable. */
+/* Fills a report but for its sequence number; a figure that does not read as the kernel writes it is
+ * left out. Returns 0, or -ENODATA when MemTotal or MemAvailable (Linux 3.14) is not to be had. */
 int procfs_collect(const struct procfs *procfs, struct report *ret_report);
 
 #endif

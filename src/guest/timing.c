@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 #include "guest/timing.h"
 
-#include <stddef.h>
-
-/* A change of available memory that matters: the daemon moves nothing smaller. */
+/* A change of available memory that matters: this part of the whole, or of what was available when
+ * that is less, since the less is left the sooner it is gone. The daemon moves nothing below 4 MiB. */
 #define CHANGE_KIB 4096
 #define CHANGE_SHARE 32
+#define CHANGE_SHARE_AVAILABLE 8
 
 /* Stall time since the last post that matters: 1 % of the time between two looks. */
 #define STALL_US (TIMING_LOOK_MS * 1000 / 100)
 
-/* Swapped in since the last post: 1 MiB. */
-#define SWAP_IN_PAGES 256
+/* Read again since the last post after it had been swapped out or dropped from the cache: 1 MiB. Of
+ * a want of cache nothing else tells where the kernel counts no pressure. */
+#define READ_AGAIN_PAGES 256
 
 /* How far a count went on; 0 when one of the two is not there. */
 static uint64_t gained(uint64_t now, uint64_t before)
@@ -26,9 +27,15 @@ static uint64_t distance(uint64_t a, uint64_t b)
     return a > b ? a - b : b - a;
 }
 
+static uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 static bool memory_changed(const struct report *now, const struct report *posted)
 {
-    uint64_t matters = now->total_kib / CHANGE_SHARE;
+    uint64_t matters = smaller(now->total_kib / CHANGE_SHARE,
+                               posted->available_kib / CHANGE_SHARE_AVAILABLE);
 
     if (matters < CHANGE_KIB)
         matters = CHANGE_KIB;
@@ -39,12 +46,14 @@ static bool memory_changed(const struct report *now, const struct report *posted
 static bool pressed(const struct report *now, const struct report *posted)
 {
     return gained(now->some_us, posted->some_us) >= STALL_US
-           || gained(now->swap_in_pages, posted->swap_in_pages) >= SWAP_IN_PAGES
+           || gained(now->swap_in_pages, posted->swap_in_pages)
+                      + gained(now->refault_file_pages, posted->refault_file_pages)
+                  >= READ_AGAIN_PAGES
            || gained(now->oom_kills, posted->oom_kills) > 0;
 }
 
 bool timing_due(const struct report *now, const struct report *posted, uint64_t elapsed_ms)
 {
-    return posted == NULL || elapsed_ms >= TIMING_HEARTBEAT_MS || memory_changed(now, posted)
+    return !posted || elapsed_ms >= TIMING_HEARTBEAT_MS || memory_changed(now, posted)
            || pressed(now, posted);
 }

@@ -7,8 +7,8 @@
 
 #include "report/report.h"
 
-/* The agent looks so often: 0.1 ms of work each. A guest that allocates 100 MiB/s is 25 MiB further
- * between two looks, about the daemon's margin. */
+/* The agent looks so often: 0.1 ms of work each, less than 0.05 % of a CPU (measured, Linux 6.18).
+ * A guest that allocates 100 MiB/s is 25 MiB further between two looks, about the daemon's margin. */
 #define TIMING_LOOK_MS 250
 
 /* A guest in which nothing changes posts so often. */

@@ -116,6 +116,101 @@ static void test_collect_less(void)
     procfs_close(&procfs);
 }
 
+/* What the kernel would not write is left out, not guessed; and nothing goes to the daemon that it
+ * would refuse. The expected text is the report without what is in every one. */
+static void test_collect_strictly(void)
+{
+    static const struct {
+        const char *path;
+        const char *text;
+        const char *expected;
+    } cases[] = {
+        { "/proc/meminfo", "Dirty: 12 kB\n", "dirty_kib=12" },
+        { "/proc/meminfo", "Dirty:12 kB\n", "" },
+        { "/proc/meminfo", "Dirty: 12\n", "" },
+        { "/proc/meminfo", "Dirty: 12 MB\n", "" },
+        { "/proc/meminfo", "Dirty: 12x kB\n", "" },
+        { "/proc/meminfo", "Dirty: -12 kB\n", "" },
+        { "/proc/meminfo", "Dirty: kB\n", "" },
+        { "/proc/meminfo", "Dirty:\nDirty\n\n: 5 kB\n", "" },
+        { "/proc/meminfo", "Dirty: 99999999999999999999 kB\n", "" },
+        { "/proc/meminfo", "Dirty: 12 kB", "" },
+        { "/proc/meminfo", "SwapTotal: 10 kB\nSwapFree: 11 kB\n",
+          "swap_total_kib=10 swap_free_kib=10" },
+        { "/proc/meminfo", "SwapFree: 11 kB\n", "swap_free_kib=11" },
+        { "/proc/vmstat", "pswpin 5\n", "swap_in_pages=5" },
+        { "/proc/vmstat", "pswpin 5 kB\n", "" },
+        { "/proc/vmstat", "pswpin\n", "" },
+        { "/proc/vmstat", "xpswpin 5\npswpinx 5\n", "" },
+        { "/proc/vmstat", "oom_kill 1\npswpin 2", "oom_kills=1" },
+        { "/proc/pressure/memory", "some avg10=100.00 avg60=0.00 total=7\n",
+          "some_avg10_centi=10000 some_us=7" },
+        { "/proc/pressure/memory", "some\nfull avg10=9.99 total=77\n",
+          "full_avg10_centi=999 full_us=77" },
+        { "/proc/pressure/memory", "some xavg10=1.00 avg100=1.00 total=\n", "" },
+        { "/proc/pressure/memory", "some avg10=1 total=5\n", "some_us=5" },
+        { "/proc/pressure/memory", "some avg10=.52 total=5\n", "some_us=5" },
+        { "/proc/pressure/memory", "some avg10=1.5 total=5\n", "some_us=5" },
+        { "/proc/pressure/memory", "some avg10=1.055 total=5\n", "some_us=5" },
+        { "/proc/pressure/memory", "some avg10=-1.05 total=-5\n", "" },
+        { "/proc/pressure/memory", "something avg10=1.00 total=5\n", "" },
+        { "/proc/uptime", "0.07 0.01\n", "uptime_ms=70" },
+        { "/proc/uptime", "61. 1\n", "" },
+        { "/proc/uptime", "61x.05 1\n", "" },
+        { "/proc/uptime", "61\n", "" },
+        { "/proc/uptime", "9007199254740992.00 1\n", "" },
+        { "/sys/devices/system/xen_memory/xen_memory0/target_kb", "12\n", "balloon_target_kib=12" },
+        { "/sys/devices/system/xen_memory/xen_memory0/target_kb", "12 kB\n", "" },
+        { "/sys/devices/system/xen_memory/xen_memory0/target_kb", "", "" },
+    };
+    static const char least[] = "MemTotal: 1000 kB\nMemAvailable: 500 kB\n";
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct procfs procfs;
+        struct report report;
+        char text[256];
+
+        for (size_t k = 0; k < sizeof(cases) / sizeof(cases[0]); k++)
+            put(cases[k].path, "");
+        snprintf(text, sizeof(text), "%s%s", least, cases[i].text);
+        put("/proc/meminfo", least);
+        put(cases[i].path, strcmp(cases[i].path, "/proc/meminfo") == 0 ? text : cases[i].text);
+        CHECK_EQ(procfs_open(root, &procfs), 0);
+        if (!CHECK_EQ(procfs_collect(&procfs, &report), 0))
+            fprintf(stderr, "  it was \"%s\"\n", cases[i].text);
+        procfs_close(&procfs);
+        report.version = REPORT_ABSENT;
+        report.total_kib = REPORT_ABSENT;
+        report.available_kib = REPORT_ABSENT;
+        text[0] = '\0';
+        CHECK(report_format(&report, text, sizeof(text)) >= 0);
+        CHECK_STR(text, cases[i].expected);
+    }
+}
+
+/* A file that is larger than what is read of it: wherever it is cut, no part of a number counts. */
+static void test_collect_huge(void)
+{
+    static const char line[] = "pswpin 777777\n";
+    static char text[40000];
+
+    put("/proc/meminfo", meminfo);
+    for (size_t start = 0; start < strlen(line); start++) {
+        struct procfs procfs;
+        struct report report;
+        size_t used = start;
+
+        memset(text, '\n', start);
+        for (; used < sizeof(text) - sizeof(line); used += strlen(line))
+            memcpy(text + used, line, sizeof(line));
+        put("/proc/vmstat", text);
+        CHECK_EQ(procfs_open(root, &procfs), 0);
+        CHECK_EQ(procfs_collect(&procfs, &report), 0);
+        CHECK_EQ(report.swap_in_pages, 777777);
+        procfs_close(&procfs);
+    }
+}
+
 static struct report steady(void)
 {
     struct report report;
@@ -125,6 +220,7 @@ static struct report steady(void)
     report.available_kib = 200 * 1024;
     report.some_us = 1000;
     report.swap_in_pages = 0;
+    report.refault_file_pages = 1000;
     report.oom_kills = 0;
     return report;
 }
@@ -154,6 +250,18 @@ static void test_timing(void)
     CHECK(timing_due(&now, &posted, 250));
 
     now = steady();
+    now.refault_file_pages += 255;
+    CHECK(!timing_due(&now, &posted, 250));
+    now.swap_in_pages = 1;
+    CHECK(timing_due(&now, &posted, 250));
+
+    now = steady();
+    now.total_kib -= 15 * 1024;
+    CHECK(!timing_due(&now, &posted, 250));
+    now.total_kib -= 1024;
+    CHECK(timing_due(&now, &posted, 250));
+
+    now = steady();
     now.oom_kills = 1;
     CHECK(timing_due(&now, &posted, 250));
 
@@ -162,6 +270,50 @@ static void test_timing(void)
     CHECK(!timing_due(&now, &posted, 250));
     now.some_us = 0;
     CHECK(!timing_due(&now, &posted, 250));
+}
+
+/* The less is left, the smaller a change matters; but none below 4 MiB. */
+static void test_timing_when_short(void)
+{
+    struct report posted = steady();
+    struct report now = steady();
+
+    now.available_kib = posted.available_kib = 64 * 1024;
+    now.available_kib -= 8 * 1024 - 1;
+    CHECK(!timing_due(&now, &posted, 250));
+    now.available_kib -= 1;
+    CHECK(timing_due(&now, &posted, 250));
+
+    now.available_kib = posted.available_kib = 8 * 1024;
+    now.available_kib -= 4 * 1024 - 1;
+    CHECK(!timing_due(&now, &posted, 250));
+    now.available_kib -= 1;
+    CHECK(timing_due(&now, &posted, 250));
+
+    /* It grows out of it: that is known as soon. */
+    now.available_kib = posted.available_kib + 4 * 1024;
+    CHECK(timing_due(&now, &posted, 250));
+}
+
+/* However long nothing changes, it is the heartbeat alone that posts. */
+static void test_timing_steady(void)
+{
+    struct report posted = steady();
+    uint64_t posted_ms = 0;
+    int posts = 0;
+
+    for (uint64_t now_ms = 0; now_ms < 3600 * 1000; now_ms += TIMING_LOOK_MS) {
+        struct report now = steady();
+
+        /* Some hundreds of KiB come and go in any guest. */
+        now.available_kib += check_random_below(1024);
+        if (timing_due(&now, &posted, now_ms - posted_ms)) {
+            posted = now;
+            posted_ms = now_ms;
+            posts++;
+        }
+    }
+    CHECK_EQ(posts, 3600 * 1000 / TIMING_HEARTBEAT_MS - 1);
 }
 
 /* A store that answers one request with what the test says, in small pieces. */
@@ -248,7 +400,11 @@ int main(int argc, char **argv)
     (void)signal(SIGPIPE, SIG_IGN);
     check_run("a report is collected from /proc and /sys", test_collect);
     check_run("what is not there is not posted", test_collect_less);
+    check_run("what reads oddly is not posted", test_collect_strictly);
+    check_run("a huge file is cut at a line's end", test_collect_huge);
     check_run("it posts when something matters", test_timing);
+    check_run("small changes matter when little is left", test_timing_when_short);
+    check_run("a steady guest posts heartbeats only", test_timing_steady);
     check_run("it speaks with the store", test_store);
     snprintf(command, sizeof(command), "rm -rf %s", root);
     CHECK_EQ(system(command), 0);
