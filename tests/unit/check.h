@@ -76,7 +76,8 @@ static inline bool check_eq(const char *file, int line, const char *what, int64_
 
     if (got == expected)
         return true;
-    snprintf(text, sizeof(text), "%s: got %" PRId64 ", expected %" PRId64, what, got, expected);
+    snprintf(text, sizeof(text), "%.180s: got %" PRId64 ", expected %" PRId64, what, got,
+             expected);
     return check_fault(file, line, text);
 }
 
@@ -87,8 +88,8 @@ static inline bool check_str(const char *file, int line, const char *what, const
 
     if (got && expected && strcmp(got, expected) == 0)
         return true;
-    snprintf(text, sizeof(text), "%s: got \"%s\", expected \"%s\"", what, got ? got : "(null)",
-             expected ? expected : "(null)");
+    snprintf(text, sizeof(text), "%.80s: got \"%.190s\", expected \"%.190s\"", what,
+             got ? got : "(null)", expected ? expected : "(null)");
     return check_fault(file, line, text);
 }
 
