@@ -1,0 +1,402 @@
+/* SPDX-License-Identifier: ISC */
+/* guest-init: PID 1 of a test guest, and all of its system but the agent.
+ *
+ * The kernel arguments say which agent the guest has:
+ *   agent=ballast    runs /sbin/ballast-guest, as an init system would
+ *   agent=xenserver  writes the nodes of XenServer's guest tools itself
+ *   agent=qubes      writes the node of Qubes' meminfo-writer itself
+ *   agent=none       posts nothing
+ *   swap=yes         it has a disk, to swap to
+ * It speaks to xenstored through /dev/xen/xenbus, so it needs no library:
+ *   data/work   "SIZE GROWTH SWEEP" from dom0: hold SIZE MiB of memory, growing by at most GROWTH
+ *               MiB/s, and use it, by touching SWEEP MiB/s of it, round and round
+ *   data/state  "held=MIB passes=N kills=N agents=N swap=MIB uptime=S", once a second, for dom0
+ * A worker that the kernel kills for lack of memory is counted, and starts again with nothing. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE 4096
+#define PAGES_PER_MIB 256
+#define WORK_MAX_MIB 4096
+#define TICK_MS 100
+#define SWAP_DEVICE "/dev/xvda"
+
+/* The wire format of xenstored (xen/include/public/io/xs_wire.h). */
+enum { XS_READ = 2, XS_WRITE = 11, XS_ERROR = 16 };
+#define XS_PAYLOAD_MAX 4096
+struct xs_header {
+    uint32_t type;
+    uint32_t request;
+    uint32_t transaction;
+    uint32_t size;
+};
+
+enum agent { AGENT_NONE, AGENT_BALLAST, AGENT_XENSERVER, AGENT_QUBES };
+
+/* What PID 1 and the worker tell each other. */
+struct work {
+    volatile unsigned size_mib;
+    volatile unsigned growth_mib_s;
+    volatile unsigned sweep_mib_s;
+    volatile unsigned held_mib;
+    volatile unsigned passes;
+};
+
+static int store = -1;
+
+static bool read_fully(void *buf, size_t size)
+{
+    size_t done = 0;
+
+    while (done < size) {
+        ssize_t n = read(store, (char *)buf + done, size - done);
+        if (n <= 0)
+            return false;
+        done += (size_t)n;
+    }
+    return true;
+}
+
+/* One request, one answer. value NULL: a read. answer holds the value read, NUL-terminated. */
+static bool store_request(const char *node, const char *value, char *answer, size_t answer_size)
+{
+    struct {
+        struct xs_header header;
+        char payload[XS_PAYLOAD_MAX + 1];
+    } message;
+    size_t node_size = strlen(node) + 1;
+    size_t value_size = value ? strlen(value) : 0;
+
+    if (store < 0 || node_size + value_size > XS_PAYLOAD_MAX)
+        return false;
+    memset(&message.header, 0, sizeof(message.header));
+    message.header.type = value ? XS_WRITE : XS_READ;
+    message.header.size = (uint32_t)(node_size + value_size);
+    memcpy(message.payload, node, node_size);
+    if (value)
+        memcpy(message.payload + node_size, value, value_size);
+    if (write(store, &message, sizeof(message.header) + message.header.size) < 0)
+        return false;
+
+    if (!read_fully(&message.header, sizeof(message.header)) ||
+        message.header.size > XS_PAYLOAD_MAX ||
+        !read_fully(message.payload, message.header.size))
+        return false;
+    message.payload[message.header.size] = '\0';
+    if (message.header.type == XS_ERROR)
+        return false;
+    if (answer)
+        snprintf(answer, answer_size, "%s", message.payload);
+    return true;
+}
+
+static void store_write(const char *node, const char *value)
+{
+    /* A node that dom0 has not made yet, or a full store: the next second tries again. */
+    (void)store_request(node, value, NULL, 0);
+}
+
+static void store_write_number(const char *node, unsigned long value)
+{
+    char text[24];
+
+    snprintf(text, sizeof(text), "%lu", value);
+    store_write(node, text);
+}
+
+/* The text of a small file; empty when it cannot be read. */
+static void read_file(const char *path, char *buf, size_t size)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t n = -1;
+
+    if (fd >= 0) {
+        n = read(fd, buf, size - 1);
+        close(fd);
+    }
+    buf[n > 0 ? n : 0] = '\0';
+}
+
+static void write_file(const char *path, const char *text)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0 || write(fd, text, strlen(text)) < 0)
+        fprintf(stderr, "guest-init: %s: %s\n", path, strerror(errno));
+    if (fd >= 0)
+        close(fd);
+}
+
+/* A line of /proc/meminfo, in kB; 0 when it is not there. */
+static unsigned long meminfo_kib(const char *meminfo, const char *name)
+{
+    size_t length = strlen(name);
+
+    for (const char *line = meminfo; line; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, name, length) == 0 && line[length] == ':')
+            return strtoul(line + length + 1, NULL, 10);
+    }
+    return 0;
+}
+
+static bool has_argument(const char *argument)
+{
+    char arguments[2048];
+
+    read_file("/proc/cmdline", arguments, sizeof(arguments));
+    return strstr(arguments, argument) != NULL;
+}
+
+static enum agent wanted_agent(void)
+{
+    if (has_argument("agent=ballast"))
+        return AGENT_BALLAST;
+    if (has_argument("agent=xenserver"))
+        return AGENT_XENSERVER;
+    if (has_argument("agent=qubes"))
+        return AGENT_QUBES;
+    return AGENT_NONE;
+}
+
+/* Makes more of the area usable, or drops what is at its end. The protection changes with it, so that
+ * the kernel's committed memory is what the worker asked for and not the whole area. */
+static bool resize(char *area, unsigned from_mib, unsigned to_mib)
+{
+    size_t from = (size_t)from_mib << 20, to = (size_t)to_mib << 20;
+
+    if (to > from)
+        return mprotect(area + from, to - from, PROT_READ | PROT_WRITE) == 0;
+    return mmap(area + to, from - to, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
+           MAP_FAILED;
+}
+
+static void touch(char *area, size_t page)
+{
+    volatile uint64_t *word = (volatile uint64_t *)(area + page * PAGE);
+
+    *word += page + 1;
+}
+
+static unsigned per_tick(unsigned per_second)
+{
+    unsigned pages = per_second * PAGES_PER_MIB / (1000 / TICK_MS);
+
+    return pages ? pages : 1;
+}
+
+/* Holds and uses as much memory as it is told, for ever. */
+static void worker(struct work *work)
+{
+    struct timespec tick = { .tv_nsec = TICK_MS * 1000000L };
+    char *area =
+        mmap(NULL, (size_t)WORK_MAX_MIB << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned mapped_mib = 0;
+    size_t held = 0, next = 0; /* pages */
+
+    if (area == MAP_FAILED)
+        _exit(1);
+    for (;;) {
+        unsigned size_mib = work->size_mib;
+        size_t size = (size_t)size_mib * PAGES_PER_MIB;
+
+        if (size_mib < mapped_mib && resize(area, mapped_mib, size_mib)) {
+            mapped_mib = size_mib;
+            held = held < size ? held : size;
+        }
+        for (unsigned n = per_tick(work->growth_mib_s); n > 0 && held < size; n--) {
+            if (held == (size_t)mapped_mib * PAGES_PER_MIB) {
+                if (!resize(area, mapped_mib, mapped_mib + 1))
+                    break;
+                mapped_mib++;
+            }
+            touch(area, held++);
+        }
+        work->held_mib = (unsigned)(held / PAGES_PER_MIB);
+        for (unsigned n = per_tick(work->sweep_mib_s); n > 0 && held > 0; n--) {
+            if (next >= held) {
+                next = 0;
+                work->passes++;
+            }
+            touch(area, next++);
+        }
+        nanosleep(&tick, NULL);
+    }
+}
+
+static void set_oom_score(const char *score)
+{
+    write_file("/proc/self/oom_score_adj", score);
+}
+
+static pid_t start_worker(struct work *work)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        set_oom_score("1000");
+        worker(work);
+    }
+    return pid;
+}
+
+static pid_t start_agent(void)
+{
+    pid_t pid = fork();
+
+    if (pid == 0) {
+        execl("/sbin/ballast-guest", "ballast-guest", (char *)NULL);
+        perror("guest-init: /sbin/ballast-guest");
+        _exit(127);
+    }
+    return pid;
+}
+
+/* Swaps to the guest's disk. */
+static void start_swap(void)
+{
+    static char page[PAGE];
+    uint32_t *header = (uint32_t *)(page + 1024); /* behind room for a boot block */
+    int module = open("/lib/modules/xen-blkfront.ko", O_RDONLY | O_CLOEXEC);
+    int fd;
+    off_t size;
+
+    if (module < 0 || syscall(SYS_finit_module, module, "", 0) != 0)
+        perror("guest-init: xen-blkfront");
+    close(module);
+    /* The device turns up when both ends have connected. */
+    for (int i = 0; i < 100 && access(SWAP_DEVICE, F_OK) != 0; i++)
+        usleep(100000);
+    fd = open(SWAP_DEVICE, O_RDWR | O_CLOEXEC);
+    if (fd < 0) {
+        perror("guest-init: " SWAP_DEVICE);
+        return;
+    }
+    size = lseek(fd, 0, SEEK_END);
+    header[0] = 1; /* version */
+    header[1] = (uint32_t)(size / PAGE - 1);
+    memcpy(page + PAGE - 10, "SWAPSPACE2", 10);
+    if (pwrite(fd, page, PAGE, 0) != PAGE || fsync(fd) != 0 || swapon(SWAP_DEVICE, 0) != 0)
+        perror("guest-init: swap");
+    close(fd);
+}
+
+static void read_orders(struct work *work)
+{
+    char text[64];
+    unsigned size, growth, sweep;
+
+    if (!store_request("data/work", NULL, text, sizeof(text)) ||
+        sscanf(text, "%u %u %u", &size, &growth, &sweep) != 3)
+        return;
+    work->size_mib = size < WORK_MAX_MIB ? size : WORK_MAX_MIB;
+    work->growth_mib_s = growth;
+    work->sweep_mib_s = sweep;
+}
+
+/* What the agents of others write. */
+static void post_as(enum agent agent, const char *meminfo)
+{
+    unsigned long total = meminfo_kib(meminfo, "MemTotal");
+
+    if (agent == AGENT_XENSERVER) {
+        store_write_number("data/meminfo_total", total);
+        store_write_number("data/meminfo_free", meminfo_kib(meminfo, "MemAvailable"));
+        store_write("data/updated", "1");
+    }
+    if (agent == AGENT_QUBES) {
+        unsigned long swapped =
+            meminfo_kib(meminfo, "SwapTotal") - meminfo_kib(meminfo, "SwapFree");
+        store_write_number("memory/meminfo", total - meminfo_kib(meminfo, "MemFree") -
+                                                 meminfo_kib(meminfo, "Buffers") -
+                                                 meminfo_kib(meminfo, "Cached") + swapped);
+    }
+}
+
+static void post_state(const struct work *work, const char *meminfo, unsigned kills,
+                       unsigned agents)
+{
+    char uptime[64], text[160];
+
+    read_file("/proc/uptime", uptime, sizeof(uptime));
+    uptime[strcspn(uptime, " ")] = '\0';
+    snprintf(text, sizeof(text), "held=%u passes=%u kills=%u agents=%u swap=%lu uptime=%s",
+             work->held_mib, work->passes, kills, agents,
+             (meminfo_kib(meminfo, "SwapTotal") - meminfo_kib(meminfo, "SwapFree")) / 1024, uptime);
+    store_write("data/state", text);
+}
+
+static void start_system(void)
+{
+    int console;
+
+    mount("proc", "/proc", "proc", 0, NULL);
+    mount("sysfs", "/sys", "sysfs", 0, NULL);
+    mount("devtmpfs", "/dev", "devtmpfs", 0, NULL);
+    console = open("/dev/hvc0", O_RDWR);
+    if (console >= 0) {
+        dup2(console, STDIN_FILENO);
+        dup2(console, STDOUT_FILENO);
+        dup2(console, STDERR_FILENO);
+    }
+    /* PID 1 and its agent are to live: what is killed for lack of memory is the worker. */
+    set_oom_score("-1000");
+    store = open("/dev/xen/xenbus", O_RDWR | O_CLOEXEC);
+    if (store < 0)
+        perror("guest-init: /dev/xen/xenbus");
+    if (has_argument("swap=yes"))
+        start_swap();
+}
+
+int main(void)
+{
+    struct work *work;
+    enum agent agent;
+    pid_t worker_pid, agent_pid = 0, pid;
+    unsigned kills = 0, agents = 0;
+    char meminfo[8192];
+
+    start_system();
+    agent = wanted_agent();
+    work = mmap(NULL, sizeof(*work), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (work == MAP_FAILED) {
+        perror("guest-init: mmap");
+        return 1;
+    }
+    worker_pid = start_worker(work);
+    for (;;) {
+        while ((pid = waitpid(-1, NULL, WNOHANG)) > 0) {
+            if (pid == worker_pid) {
+                kills++;
+                work->size_mib = 0;
+                work->held_mib = 0;
+                store_write("data/work", "0 0 0");
+                worker_pid = start_worker(work);
+            } else if (pid == agent_pid) {
+                agent_pid = 0;
+            }
+        }
+        if (agent == AGENT_BALLAST && agent_pid == 0) {
+            agent_pid = start_agent();
+            agents++;
+        }
+        read_orders(work);
+        read_file("/proc/meminfo", meminfo, sizeof(meminfo));
+        post_as(agent, meminfo);
+        post_state(work, meminfo, kills, agents);
+        sleep(1);
+    }
+}

@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: ISC
+# For scripts that run in dom0 (busybox sh), sourced: guests, ballast, the observer, results.
+# Sizes are KiB unless a name says MiB. Times are seconds of dom0's own clock.
+
+samples=/var/log/samples
+
+# Fixes how many results there are. tests/xen/run reads the same line, so that results which never
+# came are counted as failed.
+plan() {
+    number=0
+}
+
+say() {
+    echo "# $*" >&3
+}
+
+# check TEXT COMMAND...: one result, and the command's status. What it prints explains a failure.
+check() {
+    text=$1
+    shift
+    number=$((number + 1))
+    if explanation=$("$@" 2>&1); then
+        echo "ok $number - $text" >&3
+    else
+        echo "not ok $number - $text" >&3
+        [ -z "$explanation" ] || echo "$explanation" | sed 's/^/#   /' >&3
+        say "  at $(now) s: $(sizes)"
+        return 1
+    fi
+}
+
+now() {
+    cut -d . -f 1 /proc/uptime
+}
+
+now_ms() {
+    sed 's/^\([0-9]*\)\.\([0-9][0-9]\).*/\1\20/' /proc/uptime
+}
+
+# within SECONDS COMMAND...: polls until the command succeeds; prints what it said last if it never
+# does.
+within() {
+    deadline=$(($(now) + $1))
+    shift
+    until said=$("$@" 2>&1); do
+        if [ "$(now)" -ge "$deadline" ]; then
+            echo "not within the time limit: $*"
+            [ -z "$said" ] || echo "$said"
+            return 1
+        fi
+        usleep 200000
+    done
+}
+
+# --- guests ---------------------------------------------------------------------------------------
+
+# start_guest NAME MEMORY_MIB MAXMEM_MIB AGENT [SWAP_DISK [KERNEL_ARGUMENT]]
+start_guest() {
+    guest_disk=
+    guest_swap=
+    if [ -n "$5" ]; then
+        guest_disk="disk = [ 'phy:/dev/$5,xvda,w' ]"
+        guest_swap="swap=yes"
+    fi
+    cat >"/tmp/$1.cfg" <<END
+type = "pv"
+name = "$1"
+kernel = "/test/kernel"
+ramdisk = "/test/guest.cpio"
+extra = "console=hvc0 panic=-1 quiet mitigations=off cryptomgr.notests=1 agent=$4 $guest_swap $6"
+memory = $2
+maxmem = $3
+vcpus = 1
+on_crash = "destroy"
+$guest_disk
+END
+    # -e: no xl of its own for each guest, which would cost dom0 more memory than all the rest.
+    xl create -q -e "/tmp/$1.cfg" || return 1
+    xl domid "$1" >"/tmp/$1.domid"
+}
+
+domid() {
+    cat "/tmp/$1.domid"
+}
+
+# A guest has started when its PID 1 has written its first state.
+started() {
+    xenstore-read "/local/domain/$(domid "$1")/data/state" >/dev/null
+}
+
+# load NAME SIZE_MIB [GROWTH_MIB_S [SWEEP_MIB_S]]: see guest-init.c
+load() {
+    xenstore-write "/local/domain/$(domid "$1")/data/work" "$2 ${3:-50} ${4:-25}"
+}
+
+# state NAME FIELD: a figure of data/state
+state() {
+    xenstore-read "/local/domain/$(domid "$1")/data/state" | tr ' ' '\n' | sed -n "s/^$2=//p"
+}
+
+# --- sizes as the hypervisor has them -------------------------------------------------------------
+
+actual() {
+    observer domain "$(domid "$1")" | cut -d ' ' -f 1
+}
+
+cap() {
+    observer domain "$(domid "$1")" | cut -d ' ' -f 2
+}
+
+host_free() {
+    observer host | cut -d ' ' -f 2
+}
+
+# All sizes in MiB, held and cap, on one line, for people.
+sizes() {
+    echo -n "host free $(($(host_free) / 1024))"
+    for file in /tmp/*.domid; do
+        [ -e "$file" ] && line=$(observer domain "$(cat "$file")" 2>/dev/null) || continue
+        echo -n ", $(basename "$file" .domid) $((${line% *} / 1024)) of $((${line#* } / 1024))"
+    done
+}
+
+start_observer() {
+    observer watch "$samples" "$1" &
+    within 10 test -s "$samples"
+}
+
+# summary FIELD: of all samples up to now
+summary() {
+    observer summary "$samples" | tr ' ' '\n' | sed -n "s/^$1=//p"
+}
+
+# --- ballast --------------------------------------------------------------------------------------
+
+# The daemon's words on one domain, as one line of JSON without braces. The objects are flat.
+# (An exit status of 3 is a warning about the host, and no failure here.)
+query() {
+    ballast status --json | tr -d '\n' | tr '{}' '\n\n' | grep "\"name\": *\"$1\""
+}
+
+# field NAME KEY: a member of it, without quotes
+field() {
+    query "$1" | sed -n "s/.*\"$2\": *\"\{0,1\}\([^\",]*\)\"\{0,1\}.*/\1/p"
+}
+
+daemon() {
+    /etc/init.d/ballast "$@"
+}
+
+# --- comparisons, which explain themselves when they fail -----------------------------------------
+
+# is NAME KEY VALUE
+is() {
+    value=$(field "$1" "$2")
+    if [ "$value" != "$3" ]; then
+        echo "$1: $2 is '$value', not '$3'"
+        return 1
+    fi
+}
+
+# at_least WHAT FIGURE LIMIT, at_most WHAT FIGURE LIMIT
+at_least() {
+    if [ -z "$2" ] || [ "$2" -lt "$3" ]; then
+        echo "$1 is '$2', not at least $3"
+        return 1
+    fi
+}
+
+at_most() {
+    if [ -z "$2" ] || [ "$2" -gt "$3" ]; then
+        echo "$1 is '$2', not at most $3"
+        return 1
+    fi
+}

@@ -1,0 +1,385 @@
+# SPDX-License-Identifier: ISC
+# What ballast is to do on a real Xen. Run in dom0 by dom0-init (busybox sh); see README.md.
+#
+# About 1770 MiB are there for guests, of which each of the first four could take 1024. The reserve
+# is the same from begin to end, so that the observer's sums hold for the whole run.
+. /test/lib.sh
+
+plan 54
+
+reserve_mib=80
+pool_mib=240 # free at rest: a guest can be started without asking others for memory
+min_mib=128
+start_mib=160
+maxmem_mib=1024
+min_kib=$((min_mib * 1024))
+
+# --- helpers of these tests -----------------------------------------------------------------------
+
+# configure [RULE...]: the configuration, with rules for single domains
+configure() {
+    {
+        echo "reserve = '${reserve_mib}M'"
+        echo "pool = '${pool_mib}M'"
+        echo "grace = '5s'"
+        echo "defaults = 'weight=256, min=${min_mib}M'"
+        echo "domains = ["
+        for rule in "$@"; do
+            echo "    '$rule',"
+        done
+        echo "]"
+    } >/etc/xen/ballast.conf
+}
+
+has_free_mib() {
+    at_least "free memory" "$(host_free)" $(($1 * 1024))
+}
+
+# launch NAME AGENT [SWAP_DISK [KERNEL_ARGUMENT]]: starts a guest out of what is free above the
+# reserve, as an operator who looks first.
+launch() {
+    within 60 has_free_mib $((reserve_mib + start_mib + 8)) &&
+        start_guest "$1" $start_mib $maxmem_mib "$2" "$3" "$4" &&
+        within 60 started "$1"
+}
+
+launch_all() {
+    launch one ballast vdb && launch two ballast vdc &&
+        launch three ballast && launch four ballast
+}
+
+# near WHAT FIGURE WANTED: within 5 %
+near() {
+    at_least "$1" "$2" $(($3 * 95 / 100)) && at_most "$1" "$2" $(($3 * 105 / 100))
+}
+
+# equal NAME...: they hold the same
+equal() {
+    equal_to=$(actual "$1")
+    for guest in "$@"; do
+        near "$guest" "$(actual "$guest")" "$equal_to" || return 1
+    done
+}
+
+# spread NAME...: equal, and no more lies idle than the reserve and the pool
+spread() {
+    equal "$@" && at_most "free memory" "$(host_free)" $(((reserve_mib + pool_mib + 32) * 1024))
+}
+
+# twice A B: B holds twice what A holds
+twice() {
+    near "$2" "$(actual "$2")" $((2 * $(actual "$1")))
+}
+
+holds_at_least() {
+    at_least "$1" "$(actual "$1")" "$2"
+}
+
+holds_at_most() {
+    at_most "$1" "$(actual "$1")" "$2"
+}
+
+needs_at_least() {
+    at_least "need of $1" "$(field "$1" need_kib)" "$2"
+}
+
+needs_at_most() {
+    at_most "need of $1" "$(field "$1" need_kib)" "$2"
+}
+
+# loaded NAME MIB: the load that was asked for is there
+loaded() {
+    at_least "load of $1" "$(state "$1" held)" "$2"
+}
+
+# lasts SECONDS COMMAND...: true at each look for so long
+lasts() {
+    until_time=$(($(now) + $1))
+    shift
+    while [ "$(now)" -lt "$until_time" ]; do
+        "$@" || return 1
+        usleep 200000
+    done
+}
+
+# settles SECONDS COMMAND...: within so long it is true, and stays so
+settles() {
+    settle_time=$1
+    shift
+    within "$settle_time" lasts 3 "$@"
+}
+
+known() {
+    for guest in "$@"; do
+        is "$guest" phase running || return 1
+    done
+}
+
+not_known() {
+    query Domain-0 >/dev/null && ! query "$1"
+}
+
+# --- start ----------------------------------------------------------------------------------------
+
+test_start() {
+    configure
+    check "ballastd starts by its init script" daemon start || exit 1
+    check "its status says that it runs" daemon status
+    check "ballast shows dom0" is Domain-0 managed false
+    check "four guests start, which together could take more than the host has" launch_all ||
+        exit 1
+    check "ballast knows them" within 20 known one two three four
+    check "each posts in ballast's own dialect" within 20 each_posts
+    check "idle, they share what there is equally" within 90 spread one two three four
+}
+
+each_posts() {
+    for guest in one two three four; do
+        is "$guest" dialect ballast && is "$guest" conduct cooperative || return 1
+    done
+}
+
+# --- 1: a load that rises and falls ---------------------------------------------------------------
+
+load_mib=650
+
+# Memory kept up with the load, if hardly any of it was swapped out on the way.
+hardly_swapped() {
+    at_most "swapped MiB of $1" "$(state "$1" swap)" $((load_mib / 10))
+}
+
+others_gave() {
+    for guest in two three four; do
+        holds_at_most "$guest" $((rest_kib - 20 * 1024)) || return 1
+    done
+}
+
+test_load() {
+    rest_kib=$(actual one)
+    since=$(now)
+    load one $load_mib 50
+    check "a load of $load_mib MiB finds its memory within seconds" within 60 loaded one $load_mib
+    say "  $(($(now) - since)) s, at 50 MiB/s; $(state one swap) MiB swapped out"
+    check "which came before it was short of it" hardly_swapped one
+    check "the guest holds it" within 10 holds_at_least one $((load_mib * 1024))
+    check "the others gave what they do not need" others_gave
+    since=$(now)
+    load one 0
+    check "when the load falls, all return to their share" within 120 spread one two three four
+    say "  $(($(now) - since)) s"
+}
+
+# --- 2: weights -----------------------------------------------------------------------------------
+
+# three and four are given a large minimum, so that one and two have little: a load of more than
+# that is then quickly there, and swaps no more than it must.
+large_min_mib=512
+
+large_minimums() {
+    holds_at_least three $((large_min_mib * 1024)) && holds_at_least four $((large_min_mib * 1024))
+}
+
+both_want_more() {
+    for guest in one two; do
+        needs_at_least "$guest" $(($(actual "$guest") + 16 * 1024)) || return 1
+    done
+}
+
+test_weights() {
+    configure "two, weight=512, min=${min_mib}M" "three, min=${large_min_mib}M" \
+        "four, min=${large_min_mib}M"
+    check "a new configuration is taken in" daemon reload
+    check "minimums that were raised are given" within 60 large_minimums
+    minimums_ms=$(now_ms)
+    load one 550
+    load two 550
+    check "weights 1:2 under equal load give sizes 1:2" settles 150 twice one two
+    check "both would like to have more" both_want_more
+    check "and nobody fell below the raised minimum" kept_large_minimums
+    say "  $(sizes); swapped $(state one swap) and $(state two swap) MiB"
+    load one 0
+    load two 0
+    configure
+    check "the old configuration is taken in" daemon reload
+    check "all share equally again" within 120 spread one two three four
+}
+
+kept_large_minimums() {
+    for guest in three four; do
+        least=$(observer least "$samples" "$(domid $guest)" "$minimums_ms")
+        at_least "$guest, at the least," "$least" $((large_min_mib * 1024)) || return 1
+    done
+}
+
+# --- 5: domains come and go, the daemon dies ------------------------------------------------------
+
+# The daemon is killed when this much of a move has been made.
+part_kib=$((40 * 1024))
+
+kill_daemon() {
+    kill -KILL "$(cat /run/ballast/ballastd.pid)"
+}
+
+caps() {
+    for guest in one two three silent; do
+        echo "$guest $(cap "$guest")"
+    done
+}
+
+nothing_moves() {
+    caps_before=$(caps)
+    lasts 3 same_caps
+}
+
+same_caps() {
+    caps_now=$(caps)
+    if [ "$caps_now" != "$caps_before" ]; then
+        echo "caps were $caps_before"
+        echo "and are $caps_now"
+        return 1
+    fi
+}
+
+test_changes() {
+    before_kib=$(actual one)
+    load one 500 100
+    xl destroy four
+    check "a guest that was destroyed is forgotten" within 20 not_known four
+    check "its memory goes to who needs it" within 60 loaded one 500
+    check "a guest that is started is looked after" launch silent none
+    check "and known" within 20 known silent
+    load one 0
+    check "the four of now share equally" within 120 spread one two three silent
+
+    before_kib=$(actual one)
+    load one 500 100
+    check "a load makes sizes move" within 30 holds_at_least one $((before_kib + part_kib))
+    check "SIGKILL ends the daemon in the middle" kill_daemon
+    check "every domain stays as it is" nothing_moves
+    check "the daemon starts again" daemon start
+    check "it knows all domains" within 20 known one two three silent
+    check "and the move is finished" within 60 loaded one 500
+    load one 0
+    check "all share equally again after it" within 120 spread one two three silent
+}
+
+# --- 4: other agents, and none --------------------------------------------------------------------
+
+# Qubes' toolstack makes its agent's node writable.
+allow_qubes_node() {
+    node=/local/domain/$(domid "$1")/memory/meminfo
+    xenstore-write "$node" "" && xenstore-chmod "$node" "n$(domid "$1")"
+}
+
+# follows NAME: its need rises with a load, so does its memory, and its need falls after
+follows() {
+    before_kib=$(field "$1" need_kib)
+    load "$1" 200
+    within 60 loaded "$1" 200 || return 1
+    within 30 needs_at_least "$1" $((before_kib + 100 * 1024)) || return 1
+    within 30 holds_at_least "$1" $((before_kib + 100 * 1024)) || return 1
+    load "$1" 0
+    within 90 needs_at_most "$1" $((before_kib + 50 * 1024))
+}
+
+test_dialects() {
+    xl destroy three
+    check "a guest with XenServer's nodes" launch tools xenserver
+    check "a guest with Qubes' node" launch qubes qubes
+    allow_qubes_node qubes
+    check "a guest without an agent says nothing" is silent dialect none
+    check "XenServer's nodes are understood" within 20 is tools dialect xenserver
+    check "Qubes' node is understood" within 20 is qubes dialect qubes
+    check "memory follows XenServer's figures" follows tools
+    check "memory follows Qubes' figure" follows qubes
+    ballast set silent weight=512
+    check "the silent one gets the share of its weight" within 90 twice two silent
+    ballast set silent max=250M
+    check "and no more than its maximum" within 60 holds_at_most silent $((250 * 1024))
+}
+
+# --- 6: a guest that does not let go --------------------------------------------------------------
+
+load_all() {
+    for guest in one two tools qubes; do
+        load "$guest" "$1"
+    done
+}
+
+all_loaded() {
+    for guest in one two tools qubes; do
+        loaded "$guest" "$1" || return 1
+    done
+}
+
+test_frozen() {
+    check "a guest with a frozen balloon starts" launch frozen ballast "" \
+        initcall_blacklist=balloon_init
+    load_all 150
+    check "it is called unhelpful" within 90 is frozen conduct unhelpful
+    frozen_kib=$(actual frozen)
+    check "its cap is what it holds" at_most "cap of frozen" "$(cap frozen)" $((frozen_kib + 2048))
+    check "the others get what they need" within 60 all_loaded 150
+    load_all 0
+    check "when there is plenty, it gets nothing more" lasts 20 capped
+    check "and the others share it" within 90 equal one two tools qubes
+}
+
+capped() {
+    at_most "cap of frozen" "$(cap frozen)" $((frozen_kib + 2048))
+}
+
+# --- 3: at every sample ---------------------------------------------------------------------------
+
+never_below_minimum() {
+    for file in /tmp/*.domid; do
+        guest=$(basename "$file" .domid)
+        at_least "$guest, at the least," "$(observer least "$samples" "$(cat "$file")" 0)" \
+            $min_kib || return 1
+    done
+}
+
+no_worker_killed() {
+    for guest in one two tools qubes frozen; do
+        at_most "workers of $guest killed for lack of memory" "$(state "$guest" kills)" 0 || return 1
+    done
+}
+
+agents_live() {
+    for guest in one two frozen; do
+        at_most "starts of the agent of $guest" "$(state "$guest" agents)" 1 || return 1
+    done
+}
+
+# The init script kills a daemon that does not end by itself; then its pid file is still there.
+has_gone() {
+    daemon status
+    [ $? = 3 ]
+}
+
+test_promise() {
+    say "observer: $(observer summary "$samples")"
+    check "the observer looked ten times a second" at_least "samples in ten seconds" \
+        $(($(summary samples) * 10000 / $(summary duration_ms))) 100
+    check "the host's memory was never exceeded: free, claims, reserve and untaken" \
+        at_most "samples" "$(summary headroom_broken)" 0
+    check "the host's memory was never exceeded: sum of max(actual, cap) and reserve" \
+        at_most "samples" "$(summary room_broken)" 0
+    check "no domain was ever below its minimum" never_below_minimum
+    check "no guest's work was killed for lack of memory" no_worker_killed
+    check "no agent died" agents_live
+    check "the daemon stops, by its init script" daemon stop
+    check "and has gone" has_gone
+}
+
+if ! start_observer $((reserve_mib * 1024)); then
+    say "the observer does not run"
+    exit 1
+fi
+test_start
+test_load
+test_weights
+test_changes
+test_dialects
+test_frozen
+test_promise
