@@ -47,8 +47,8 @@ static void take_guest(const struct scenario *scenario, const struct guest *gues
 {
     const struct guest_stats *stats = &guest->stats;
     const struct rule *rule = &guest->spec->rule;
-    uint32_t weight = rule->given & LIMIT_WEIGHT ? rule->limits.weight
-                                                 : scenario->config.defaults.weight;
+    uint32_t weight =
+        rule->given & LIMIT_WEIGHT ? rule->limits.weight : scenario->config.defaults.weight;
 
     values[METRIC_UNMET] = stats->unmet_kib_ms / MIB / 1000;
     values[METRIC_UNMET_WEIGHTED] = values[METRIC_UNMET] * weight / 256;
@@ -216,8 +216,8 @@ size_t outcome_broken(const struct outcome *outcome, FILE *report)
             continue;
         broken++;
         if (report)
-            fprintf(report, "%s:%d: seed %" PRIu64 ": limit %s broken: %s has %s\n",
-                    scenario->file, limit->line, outcome->seed, limit->text, name,
+            fprintf(report, "%s:%d: seed %" PRIu64 ": limit %s broken: %s has %s\n", scenario->file,
+                    limit->line, outcome->seed, limit->text, name,
                     show(metric_info(limit->metric)->unit, value, text));
     }
     return broken;
@@ -258,8 +258,8 @@ static void print_guests(const struct outcome *outcome, FILE *out)
     fprintf(out, "%-*s %7s %7s %7s %9s %7s %5s %6s %8s %8s %8s %8s %7s\n", width, "", "MiB", "MiB",
             "MiB", "MiB*s", "%", "", "", "", "ms", "ms", "MiB", "");
     for (size_t i = 0; i < scenario->guest_count; i++) {
-        print_row(out, width, scenario->guests[i].name, outcome->need_kib[i],
-                  outcome->held_kib[i], outcome->guests[i]);
+        print_row(out, width, scenario->guests[i].name, outcome->need_kib[i], outcome->held_kib[i],
+                  outcome->guests[i]);
         need_kib += outcome->need_kib[i];
         held_kib += outcome->held_kib[i];
     }
@@ -280,8 +280,9 @@ void outcome_print(const struct outcome *outcome, FILE *out)
             scenario->guest_count, (double)scenario->length_ms / 1000, outcome->seed,
             outcome->policy, outcome->rounds);
     print_guests(outcome, out);
-    fprintf(out, "\nneed, held, idle: means; unmet: needed and not held; wait: of a rise until it is "
-                 "served;\nstall of all: of the worst.\n\n");
+    fprintf(out,
+            "\nneed, held, idle: means; unmet: needed and not held; wait: of a rise until it is "
+            "served;\nstall of all: of the worst.\n\n");
     fprintf(out, "least free memory %s, reserve %s\n",
             units_format_kib((int64_t)host[METRIC_LEAST_FREE], least_free),
             units_format_kib((int64_t)scenario->config.reserve_kib, reserve));

@@ -17,10 +17,10 @@ struct outcome {
     uint64_t seed;
     const char *policy;
     uint64_t rounds;
-    char broken[200];           /* the promise, the first time: when and who; or empty */
-    double host[METRICS];       /* in the metric's unit */
-    double (*guests)[METRICS];  /* of each in the scenario's order */
-    double *need_kib;           /* means over its life */
+    char broken[200];          /* the promise, the first time: when and who; or empty */
+    double host[METRICS];      /* in the metric's unit */
+    double (*guests)[METRICS]; /* of each in the scenario's order */
+    double *need_kib;          /* means over its life */
     double *held_kib;
 };
 

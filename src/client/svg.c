@@ -66,10 +66,8 @@ void trace_sample(struct trace *trace, const struct host *host)
         const struct guest *guest = host_sim_guest(host, i);
         bool lives = guest->life == GUEST_RUNNING || guest->life == GUEST_PAUSED;
 
-        trace->actual_mib[i * trace->columns + column] =
-            (float)guest->actual_kib / MIB;
-        trace->need_mib[i * trace->columns + column] =
-            lives ? (float)guest->need_kib / MIB : 0;
+        trace->actual_mib[i * trace->columns + column] = (float)guest->actual_kib / MIB;
+        trace->need_mib[i * trace->columns + column] = lives ? (float)guest->need_kib / MIB : 0;
     }
     trace->used++;
 }
@@ -115,8 +113,8 @@ static void put_text(FILE *out, const char *text)
 static void put_label(FILE *out, double x, double y, double size, const char *colour,
                       const char *anchor, const char *text)
 {
-    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"%.0f\" fill=\"%s\" text-anchor=\"%s\">", x,
-            y, size, colour, anchor);
+    fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"%.0f\" fill=\"%s\" text-anchor=\"%s\">",
+            x, y, size, colour, anchor);
     put_text(out, text);
     fputs("</text>\n", out);
 }
@@ -232,17 +230,19 @@ static void put_reserve(FILE *out, const struct scenario *scenario, const struct
     fprintf(out, "<path stroke=\"#a00\" stroke-dasharray=\"6 4\" d=\"M%.1f %.1fH%.1f\"/>\n", box->x,
             y, box->x + box->width);
     put_label(out, box->x + box->width + 6, y - 2, 10, "#a00", "start", "reserve");
-    fprintf(out, "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"none\" "
-                 "stroke=\"#333\"/>\n", box->x, box->y, box->width, box->height);
+    fprintf(out,
+            "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"none\" "
+            "stroke=\"#333\"/>\n",
+            box->x, box->y, box->width, box->height);
 }
 
 static const char *name_of(enum action action)
 {
     static const char *const names[] = {
-        [ACTION_NEED] = "need",       [ACTION_STUCK] = "stuck",     [ACTION_LOOSE] = "loose",
-        [ACTION_PAUSE] = "pause",     [ACTION_UNPAUSE] = "unpause", [ACTION_CREATE] = "create",
-        [ACTION_SHUTDOWN] = "shutdown", [ACTION_DESTROY] = "destroy",
-        [ACTION_MEM_SET] = "mem-set", [ACTION_FAIL] = "calls fail",
+        [ACTION_NEED] = "need",         [ACTION_STUCK] = "stuck",     [ACTION_LOOSE] = "loose",
+        [ACTION_PAUSE] = "pause",       [ACTION_UNPAUSE] = "unpause", [ACTION_CREATE] = "create",
+        [ACTION_SHUTDOWN] = "shutdown", [ACTION_DESTROY] = "destroy", [ACTION_MEM_SET] = "mem-set",
+        [ACTION_FAIL] = "calls fail",
     };
 
     return names[action];
@@ -262,8 +262,8 @@ static void put_events(FILE *out, const struct host *host, const struct box *box
 
         if (event->action == ACTION_NEED || (double)at_ms > length_ms)
             continue;
-        n = snprintf(text, sizeof(text), "%s %s",
-                     event->action == ACTION_FAIL ? "" : event->guests, name_of(event->action));
+        n = snprintf(text, sizeof(text), "%s %s", event->action == ACTION_FAIL ? "" : event->guests,
+                     name_of(event->action));
         while (row < NOTE_ROWS && taken[row] > x)
             row++;
         fprintf(out, "<path stroke=\"#0008\" stroke-dasharray=\"2 3\" d=\"M%.1f %.1fV%.1f\"/>\n", x,
@@ -328,7 +328,8 @@ static void put_ticks(FILE *out, const struct host *host, const struct box *box,
 }
 
 static void put_strip(FILE *out, const struct trace *trace, const struct scenario *scenario,
-                      const struct host *host, const struct grid *grid, size_t guest, double *values)
+                      const struct host *host, const struct grid *grid, size_t guest,
+                      double *values)
 {
     double *need = values;
     double *actual = values + trace->columns;
@@ -352,8 +353,7 @@ static void put_strip(FILE *out, const struct trace *trace, const struct scenari
     put_area(out, &box, actual, trace->used, colours[guest % COLOURS]);
     put_line(out, &box, need, trace->used, "#111");
     put_ticks(out, host, &box, scenario->guests[guest].name, (double)scenario->length_ms);
-    (void)snprintf(text, sizeof(text), "%s, up to %.0f MiB", scenario->guests[guest].name,
-                   most);
+    (void)snprintf(text, sizeof(text), "%s, up to %.0f MiB", scenario->guests[guest].name, most);
     put_label(out, box.x, box.y - 2, grid->font, "#333", "start", text);
 }
 
@@ -371,9 +371,10 @@ int svg_draw(const struct trace *trace, const struct scenario *scenario, const s
         free(values);
         return values ? -EINVAL : -ENOMEM;
     }
-    fprintf(out, "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
-                 "viewBox=\"0 0 %.0f %.0f\" font-family=\"sans-serif\">\n"
-                 "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
+    fprintf(out,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
+            "viewBox=\"0 0 %.0f %.0f\" font-family=\"sans-serif\">\n"
+            "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
             WIDTH, height, WIDTH, height);
     put_label(out, LEFT, 22, 15, "#111", "start", title);
     put_stack(out, trace, scenario, &box, values);

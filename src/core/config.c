@@ -364,8 +364,8 @@ void config_apply(const struct config *config, struct domain *domain)
 {
     bool named = find_limits(config, domain, &domain->limits);
     uint64_t min_kib = domain->limits.min_kib;
-    uint64_t max_kib = domain->static_max_kib < FILL_KIB_MAX ? domain->static_max_kib
-                                                             : FILL_KIB_MAX;
+    uint64_t max_kib =
+        domain->static_max_kib < FILL_KIB_MAX ? domain->static_max_kib : FILL_KIB_MAX;
 
     if (min_kib == 0)
         min_kib = demand_floor_kib(max_kib);
@@ -531,8 +531,10 @@ static bool check_pattern(struct reader *reader, int line, const char *pattern)
         return false;
     }
     if (!fits_a_name(pattern)) {
-        fault(reader, line, "'%s' can never match; expected what a domain's name can hold, which "
-                            "has no '/'", pattern);
+        fault(reader, line,
+              "'%s' can never match; expected what a domain's name can hold, which "
+              "has no '/'",
+              pattern);
         return false;
     }
     for (size_t i = 0; i < reader->config.rule_count; i++) {
@@ -540,8 +542,10 @@ static bool check_pattern(struct reader *reader, int line, const char *pattern)
 
         if (!covers(earlier, pattern))
             continue;
-        fault(reader, line, "'%s' can never match, as '%s' before it takes all that it matches; "
-                            "expected it before that", pattern, earlier);
+        fault(reader, line,
+              "'%s' can never match, as '%s' before it takes all that it matches; "
+              "expected it before that",
+              pattern, earlier);
         return false;
     }
     return true;
@@ -668,8 +672,10 @@ static int set_host(struct config *config, const char *name, const char *value, 
     const struct key *key = find_key(host_keys, COUNT(host_keys), name);
 
     if (!key || !key->live)
-        return complain(error, error_size, "'%.64s' cannot be set %s; expected policy, reserve, "
-                        "pool or surplus", name, key ? "while the daemon runs" : "of the host");
+        return complain(error, error_size,
+                        "'%.64s' cannot be set %s; expected policy, reserve, "
+                        "pool or surplus",
+                        name, key ? "while the daemon runs" : "of the host");
     if (!key->take(key, value, config))
         return complain(error, error_size, "%s=%.64s; expected %s", name, value, key->expected);
     config->generation = next_generation();
@@ -708,8 +714,9 @@ static int set_limit(struct config *config, const struct domain *domain, const c
         return complain(error, error_size, "'%.64s' is not known of a domain; expected %s", name,
                         key_names(limit_keys, COUNT(limit_keys), names, sizeof(names)));
     if (!find_limits(config, domain, &limits) && strcmp(domain->name, DOM0_NAME) == 0)
-        return complain(error, error_size, DOM0_NAME " is not managed; expected it in `domains` of "
-                        "the configuration");
+        return complain(error, error_size,
+                        DOM0_NAME " is not managed; expected it in `domains` of "
+                                  "the configuration");
     if (!key->take(key, value, &limits))
         return complain(error, error_size, "%s=%.64s; expected %s", name, value, key->expected);
     if (!limits_agree(&limits, error, error_size))
@@ -717,7 +724,8 @@ static int set_limit(struct config *config, const struct domain *domain, const c
     uuid_text(domain->uuid, uuid);
     override = make_override(config, uuid);
     if (!override)
-        return complain(error, error_size, "no room for more settings; expected a reload, which "
+        return complain(error, error_size,
+                        "no room for more settings; expected a reload, which "
                         "forgets all");
     overlay(&override->limits, key->bit, &limits);
     override->given |= key->bit;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The configuration: /etc/xen/ballast.conf, in the syntax of xl.conf, and what it says of a domain. */
+/* The configuration: /etc/xen/ballast.conf, in the syntax of xl.conf; what it says of a domain. */
 #ifndef BALLAST_CONFIG_H
 #define BALLAST_CONFIG_H
 
@@ -34,7 +34,7 @@ struct config {
     char policy[32];
     uint64_t reserve_kib;
     uint64_t pool_kib;
-    bool surplus_spread; /* surplus = "spread" (default) or "keep" */
+    bool surplus_spread;  /* surplus = "spread" (default) or "keep" */
     uint64_t interval_ms; /* a round at the latest after this */
     uint64_t gather_ms;   /* wait for what comes together before a round */
     uint64_t grace_ms;    /* after a domain's start nothing is taken from it */

@@ -94,7 +94,7 @@ static uint64_t stated_kib(const struct domain *domain, uint64_t elapsed_ms)
     uint64_t rise = 0;
 
     if (post->dialect == DIALECT_SELFBALLOON)
-        return post->wish_kib; /* it has thought of its margin itself */
+        return larger(post->wish_kib, post->minimum_kib); /* its margin is in it */
     if (elapsed_ms > 0 && post->used_kib > domain->demand.used_kib)
         rise = (post->used_kib - domain->demand.used_kib) * 1000 / larger(elapsed_ms, 1000);
     return post->used_kib + post->cache_kib + rise;

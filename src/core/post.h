@@ -23,11 +23,11 @@ enum dialect {
 
 struct post {
     enum dialect dialect; /* of the last good post */
-    bool bad;             /* the last post did not parse; the one before it is not believed either */
-    uint64_t at_ms;       /* when the last good post was read */
-    uint64_t held_kib;    /* what the domain held then */
-    uint64_t used_kib;    /* held and not droppable, by that post; at most held_kib */
-    uint64_t cache_kib;   /* the active part of the droppable cache */
+    bool bad;           /* the last post did not parse; the one before it is not believed either */
+    uint64_t at_ms;     /* when the last good post was read */
+    uint64_t held_kib;  /* what the domain held then */
+    uint64_t used_kib;  /* held and not droppable, by that post; at most held_kib */
+    uint64_t cache_kib; /* the active part of the droppable cache */
     uint64_t minimum_kib; /* a floor of its own (2008); 0: none */
     uint64_t wish_kib;    /* the size it asks for (2008), also above held_kib; 0: none */
     struct report report; /* REPORT_ABSENT where the dialect does not say */

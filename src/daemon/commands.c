@@ -117,24 +117,36 @@ static int set_one(struct config *config, const struct domain *domain, const cha
     return 0;
 }
 
+/* Sets what can be set, key by key. Returns how many keys could not be, the last fault in *fault. */
+static size_t set_pass(struct config *config, const struct domain *domain,
+                       const struct json_value *arguments, struct fault *fault)
+{
+    const char *key;
+    size_t refused = 0;
+
+    for (size_t i = 0; (key = json_key_at(arguments, i)); i++) {
+        if (strcmp(key, "domain") != 0
+            && set_one(config, domain, key, json_get(arguments, key), fault) < 0)
+            refused++;
+    }
+    return refused;
+}
+
+/* A minimum may fit only with the maximum that comes after it: what is refused is tried again as
+ * long as fewer are refused than before. */
 static int set_all(struct config *config, const struct domain *domain,
                    const struct json_value *arguments, struct fault *fault)
 {
-    const char *key;
-    int count = 0;
-    int r;
+    size_t before = SIZE_MAX;
+    size_t refused = set_pass(config, domain, arguments, fault);
 
-    for (size_t i = 0; (key = json_key_at(arguments, i)); i++) {
-        if (!strcmp(key, "domain"))
-            continue;
-        r = set_one(config, domain, key, json_get(arguments, key), fault);
-        if (r < 0)
-            return r;
-        count++;
-    }
-    if (count == 0)
+    if (!json_key_at(arguments, json_get(arguments, "domain") ? 1 : 0))
         return fault_set(fault, FAULT_ARGUMENT, "nothing to set; expected KEY: VALUE");
-    return 0;
+    while (refused > 0 && refused < before) {
+        before = refused;
+        refused = set_pass(config, domain, arguments, fault);
+    }
+    return refused ? -EINVAL : 0;
 }
 
 static void note_set(struct control *control, const struct domain *domain,

@@ -10,18 +10,18 @@
 #define NEVER UINT64_MAX
 
 /* All but the last four as measured with Debian's Linux 6.1 on Xen 4.17. */
-#define WATERMARK_KIB 1228        /* what the kernel never uses up */
-#define WAKE_MS 50                /* from the store to the driver's first page */
-#define RETRY_MS 2000             /* then twice, then four times that */
-#define RETRIES 3                 /* then it sleeps until the target changes */
-#define GULP_KIB (32 * 1024)      /* asked to swap out more than this at once, it kills */
-#define SWAP_IN_KIB_MS 54         /* at full stall */
-#define REFAULT_PAGES_MS 90       /* when the whole cache is missing */
+#define WATERMARK_KIB 1228   /* what the kernel never uses up */
+#define WAKE_MS 50           /* from the store to the driver's first page */
+#define RETRY_MS 2000        /* then twice, then four times that */
+#define RETRIES 3            /* then it sleeps until the target changes */
+#define GULP_KIB (32 * 1024) /* asked to swap out more than this at once, it kills */
+#define SWAP_IN_KIB_MS 54    /* at full stall */
+#define REFAULT_PAGES_MS 90  /* when the whole cache is missing */
 #define SWAP_OUT_KIB_MS 150
-#define OOM_AFTER_MS 500          /* of an allocation that gets nothing */
-#define RESTART_AFTER_MS 5000     /* of what was killed */
-#define BUILD_KIB_MS 512          /* the toolstack fills a new guest */
-#define DIE_KIB_MS 2048           /* the hypervisor takes a dead one's memory */
+#define OOM_AFTER_MS 500      /* of an allocation that gets nothing */
+#define RESTART_AFTER_MS 5000 /* of what was killed */
+#define BUILD_KIB_MS 512      /* the toolstack fills a new guest */
+#define DIE_KIB_MS 2048       /* the hypervisor takes a dead one's memory */
 
 #define LOOK_MS 250
 #define HEARTBEAT_MS 10000
@@ -93,8 +93,8 @@ static void new_life(struct guest *guest, uint32_t domid, uint64_t now_ms)
 
     for (size_t i = 0; i < sizeof(fresh.uuid); i++)
         fresh.uuid[i] = (uint8_t)guest_random(&fresh.random);
-    fresh.noise_ms = guest->spec->noise_kib > 0 ? now_ms + guest_random(&fresh.random) % 1000
-                                                : NEVER;
+    fresh.noise_ms =
+        guest->spec->noise_kib > 0 ? now_ms + guest_random(&fresh.random) % 1000 : NEVER;
     report_clear(&fresh.posted);
     *guest = fresh;
 }
@@ -103,9 +103,8 @@ static void new_life(struct guest *guest, uint32_t domid, uint64_t now_ms)
 static void start_agent(struct guest *guest, uint64_t at_ms)
 {
     guest->boot_ms = at_ms;
-    guest->look_ms = guest->spec->posts == DIALECT_NONE
-                         ? NEVER
-                         : at_ms + guest_random(&guest->random) % LOOK_MS;
+    guest->look_ms =
+        guest->spec->posts == DIALECT_NONE ? NEVER : at_ms + guest_random(&guest->random) % LOOK_MS;
 }
 
 void guest_begin(struct guest *guest, uint32_t domid, uint64_t now_ms)
@@ -220,8 +219,8 @@ static void follow_course(struct guest *guest, uint64_t now_ms)
     }
     if (now_ms < guest->to_ms) {
         double share = (double)(now_ms - guest->from_ms) / (double)(guest->to_ms - guest->from_ms);
-        double course = (double)guest->from_kib
-                        + ((double)guest->to_kib - (double)guest->from_kib) * share;
+        double course =
+            (double)guest->from_kib + ((double)guest->to_kib - (double)guest->from_kib) * share;
 
         need_kib = (uint64_t)course;
     }
@@ -287,8 +286,8 @@ static void fit(struct guest *guest, uint64_t now_ms, uint64_t dt)
     guest->swapped_kib = least(guest->swapped_kib, use.anon_kib);
     resident_kib = use.anon_kib - guest->swapped_kib;
     if (resident_kib <= use.room_kib) {
-        uint64_t back_kib = least(least(guest->swapped_kib, use.room_kib - resident_kib),
-                                  dt * SWAP_IN_KIB_MS);
+        uint64_t back_kib =
+            least(least(guest->swapped_kib, use.room_kib - resident_kib), dt * SWAP_IN_KIB_MS);
 
         guest->swapped_kib -= back_kib;
         guest->swap_in_pages += (double)back_kib / PAGE_KIB;
@@ -332,8 +331,7 @@ static void suffer(struct guest *guest, uint64_t dt)
 
 static void back_off(struct guest *guest, uint64_t now_ms)
 {
-    guest->wake_ms = guest->tries < RETRIES ? now_ms + ((uint64_t)RETRY_MS << guest->tries)
-                                            : NEVER;
+    guest->wake_ms = guest->tries < RETRIES ? now_ms + ((uint64_t)RETRY_MS << guest->tries) : NEVER;
     guest->tries++;
 }
 
@@ -425,8 +423,8 @@ void guest_set_target(struct guest *guest, uint64_t target_kib, uint64_t cap_kib
     guest->tries = 0;
     if (!busy)
         guest->wake_ms = guest->last_ms + WAKE_MS;
-    guest->next_ms = least(guest->next_ms, guest->wake_ms > guest->last_ms ? guest->wake_ms
-                                                                          : guest->last_ms);
+    guest->next_ms =
+        least(guest->next_ms, guest->wake_ms > guest->last_ms ? guest->wake_ms : guest->last_ms);
 }
 
 void guest_stick(struct guest *guest, uint64_t for_ms)
@@ -530,8 +528,8 @@ static void post_numbers(struct guest *guest, uint64_t first, uint64_t second)
 
 static void post_qubes(struct guest *guest, const struct report *now, uint64_t now_ms)
 {
-    uint64_t used_kib = now->total_kib - now->available_kib + now->swap_total_kib
-                        - now->swap_free_kib;
+    uint64_t used_kib =
+        now->total_kib - now->available_kib + now->swap_total_kib - now->swap_free_kib;
 
     guest->look_ms = now_ms + QUBES_LOOK_MS;
     if (guest->has_post && !moved(used_kib, guest->posted.committed_kib, QUBES_STEP_KIB))
@@ -614,11 +612,10 @@ static void die(struct guest *guest, uint64_t now_ms, uint64_t dt)
 /* When it must be looked at again: at the next quantum while anything moves. */
 static uint64_t next_of(const struct guest *guest, uint64_t now_ms)
 {
-    uint64_t next_ms = least(least(guest->look_ms, guest->noise_ms),
-                             least(guest->rest_ms, guest->loose_ms));
+    uint64_t next_ms =
+        least(least(guest->look_ms, guest->noise_ms), least(guest->rest_ms, guest->loose_ms));
     struct use use = use_of(guest);
-    bool swapping = guest->swapped_kib > 0
-                    && use.room_kib > less(use.anon_kib, guest->swapped_kib);
+    bool swapping = guest->swapped_kib > 0 && use.room_kib > less(use.anon_kib, guest->swapped_kib);
     bool works = balloon_busy(guest) && guest->wake_ms <= now_ms;
 
     if (now_ms < guest->to_ms || swapping || guest->waiting_kib > 0 || works)

@@ -81,8 +81,7 @@ static uint64_t larger(uint64_t a, uint64_t b)
 static uint64_t excess_kib(const struct host_sim *sim)
 {
     const struct scenario *scenario = sim->scenario;
-    uint64_t taken_kib = sim->reach_kib + scenario->dom0_kib + scenario->xen_kib
-                         + sim->reserve_kib;
+    uint64_t taken_kib = sim->reach_kib + scenario->dom0_kib + scenario->xen_kib + sim->reserve_kib;
 
     return taken_kib > scenario->memory_kib ? taken_kib - scenario->memory_kib : 0;
 }
@@ -258,8 +257,7 @@ static bool concerns(const struct scenario_event *event, const struct guest *gue
            && scenario_match(event->guests, guest->spec->name);
 }
 
-static void happen_to(struct host_sim *sim, const struct scenario_event *event,
-                      struct guest *guest)
+static void happen_to(struct host_sim *sim, const struct scenario_event *event, struct guest *guest)
 {
     struct before before;
 
@@ -354,8 +352,7 @@ static uint64_t clock_ms(void)
 /* In real time: to the present. */
 static bool catch_up(struct host_sim *sim)
 {
-    return sim->real_time
-           && advance_all(sim, HOST_SIM_BEGIN_MS + clock_ms() - sim->clock_ms);
+    return sim->real_time && advance_all(sim, HOST_SIM_BEGIN_MS + clock_ms() - sim->clock_ms);
 }
 
 static uint64_t now_ms(struct host *host)
@@ -492,8 +489,7 @@ static uint64_t min_of(const struct guest_spec *spec)
 
 static bool call_fails(struct host_sim *sim)
 {
-    return sim->now_ms < sim->fail_until_ms
-           && guest_random(&sim->random) % 100 < sim->fail_percent;
+    return sim->now_ms < sim->fail_until_ms && guest_random(&sim->random) % 100 < sim->fail_percent;
 }
 
 static int set_target(struct host *host, const struct domain *domain, uint64_t target_kib,

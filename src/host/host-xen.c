@@ -28,6 +28,9 @@
 #define MUTE_MS 30000
 #define MUTED_READ_MS 1000
 
+/* So long after a call of ours an event on the target is the echo of it. */
+#define ECHO_MS 200
+
 /* A domain whose posts are rubbish is told of once in so long. */
 #define BAD_TOLD_MS 600000
 
@@ -56,6 +59,7 @@ struct watched {
     uint64_t read_ms;   /* of a muted one */
     uint64_t window_ms; /* begin of the second in which events are counted */
     unsigned events;
+    uint64_t wrote_ms;    /* our last call for it */
     uint64_t bad_told_ms; /* last told of a post that is no report; 0: never */
     uint64_t videoram_kib;
 };
@@ -268,9 +272,12 @@ static bool take_event(struct host_xen *xen, const char *path, const char *token
     if (report_number(token, strlen(token), DOMAINS_MAX - 1, &domid) < 0
         || strncmp(path, "/local/domain/", strlen("/local/domain/")) != 0)
         return false;
-    count_event(xen, (uint32_t)domid, now);
     stale = stale_by(path);
     xen->watched[domid].stale |= stale;
+    /* Only the toolstack and we write these: no flood of the domain's, and no news when we did. */
+    if (stale & (READ_TARGET | READ_NAME))
+        return now - xen->watched[domid].wrote_ms > ECHO_MS;
+    count_event(xen, (uint32_t)domid, now);
     return stale != 0 && !xen->watched[domid].muted;
 }
 
@@ -564,7 +571,8 @@ static void meet(struct host_xen *xen, struct domain *domain, const libxl_dominf
 {
     struct watched *watched = &xen->watched[domain->domid];
 
-    if (watched->known && memcmp(watched->uuid, domain->uuid, sizeof(watched->uuid)) == 0)
+    if (watched->known && !domain->is_new
+        && memcmp(watched->uuid, domain->uuid, sizeof(watched->uuid)) == 0)
         return;
     if (watched->known && !watched->muted)
         unwatch_domain(xen, domain->domid);
@@ -729,6 +737,7 @@ static int set_target(struct host *host, const struct domain *domain, uint64_t t
     if (r < 0)
         return r;
     xen->watched[domain->domid].stale |= READ_TARGET;
+    xen->watched[domain->domid].wrote_ms = now_ms(host);
     if (rc != 0)
         return errno_of(rc);
     if (read_kib(xen, domain->domid, "memory/target", &target) < 0)

@@ -91,23 +91,19 @@ static const struct {
     bool valued;
     bool can_end; /* takes for= */
 } actions[] = {
-    { "need", ACTION_NEED, true, true },
-    { "stuck", ACTION_STUCK, false, true },
-    { "loose", ACTION_LOOSE, false, false },
-    { "pause", ACTION_PAUSE, false, true },
-    { "unpause", ACTION_UNPAUSE, false, false },
-    { "create", ACTION_CREATE, false, false },
-    { "shutdown", ACTION_SHUTDOWN, false, false },
-    { "destroy", ACTION_DESTROY, false, false },
-    { "mem-set", ACTION_MEM_SET, true, false },
-    { "fail", ACTION_FAIL, true, true },
+    { "need", ACTION_NEED, true, true },           { "stuck", ACTION_STUCK, false, true },
+    { "loose", ACTION_LOOSE, false, false },       { "pause", ACTION_PAUSE, false, true },
+    { "unpause", ACTION_UNPAUSE, false, false },   { "create", ACTION_CREATE, false, false },
+    { "shutdown", ACTION_SHUTDOWN, false, false }, { "destroy", ACTION_DESTROY, false, false },
+    { "mem-set", ACTION_MEM_SET, true, false },    { "fail", ACTION_FAIL, true, true },
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct metric_info metrics[METRICS] = {
     [METRIC_UNMET] = { "unmet", "unmet_mib_s", UNIT_MIB_S, false, false },
-    [METRIC_UNMET_WEIGHTED] = { "unmet-weighted", "unmet_weighted_mib_s", UNIT_MIB_S, false, false },
+    [METRIC_UNMET_WEIGHTED] = { "unmet-weighted", "unmet_weighted_mib_s", UNIT_MIB_S, false,
+                                false },
     [METRIC_STALL] = { "stall", "stall_pct", UNIT_PERCENT, false, false },
     [METRIC_OOM] = { "oom", "oom_kills", UNIT_COUNT, false, false },
     [METRIC_IDLE] = { "idle", "idle_kib", UNIT_SIZE, false, false },
@@ -365,12 +361,14 @@ static int take_word(const struct word *word, struct guest_spec *spec, const cha
 static void take_limit(struct reader *reader, int line, const struct word *word,
                        struct config *scratch)
 {
-    struct domain anyone = { .uuid = { 1 }, .static_max_kib = FILL_KIB_MAX,
+    struct domain anyone = { .uuid = { 1 },
+                             .static_max_kib = FILL_KIB_MAX,
                              .max_kib = FILL_KIB_MAX };
     char error[256];
 
     if (config_set(scratch, &anyone, word->name, word->value ? word->value : "", error,
-                   sizeof(error)) < 0)
+                   sizeof(error))
+        < 0)
         fault(reader, line, "%s", error);
 }
 
@@ -406,9 +404,10 @@ static void complete(struct reader *reader, int line, const char *names, struct 
     if (spec->maxmem_kib < spec->memory_kib)
         fault(reader, line, "%s: memory above maxmem; expected memory=SIZE at most maxmem", names);
     if (spec->hidden_kib + ALIVE_KIB > spec->memory_kib)
-        fault(reader, line, "%s: its kernel hides %" PRIu64 "K of memory=%" PRIu64
-              "K; expected more memory=, or less hidden=", names, spec->hidden_kib,
-              spec->memory_kib);
+        fault(reader, line,
+              "%s: its kernel hides %" PRIu64 "K of memory=%" PRIu64
+              "K; expected more memory=, or less hidden=",
+              names, spec->hidden_kib, spec->memory_kib);
     if (spec->up_kib_s < 1024 || spec->down_kib_s < 1024 || spec->alloc_kib_s < 1024)
         fault(reader, line, "%s: up, down and alloc are per second; expected at least 1M", names);
 }
@@ -456,7 +455,7 @@ static void read_guest(struct reader *reader, const struct words *words, size_t 
         .later = at > 0,
         .need_kib = UINT64_MAX,
         .hidden_kib = UINT64_MAX,
-        .up_kib_s = 900 * 1024,   /* both as measured on Xen 4.17 */
+        .up_kib_s = 900 * 1024, /* both as measured on Xen 4.17 */
         .down_kib_s = 520 * 1024,
         .alloc_kib_s = 200 * 1024,
         .boot_ms = 4000,
@@ -627,7 +626,8 @@ static void read_event(struct reader *reader, const struct words *words)
     struct scenario_event *added;
 
     if (at == 0 || who == 0) {
-        fault(reader, words->line, "expected a time, the guests, and what happens to them: one of "
+        fault(reader, words->line,
+              "expected a time, the guests, and what happens to them: one of "
               "need=SIZE, stuck, loose, pause, unpause, create, shutdown, destroy, mem-set=SIZE, "
               "fail=PERCENT");
         return;
@@ -689,7 +689,7 @@ static const char *limit_name(size_t index)
 static int parse_value(enum metric_unit unit, const char *text, double *ret_value)
 {
     static const enum kind kinds[] = {
-        [UNIT_COUNT] = KIND_COUNT, [UNIT_SIZE] = KIND_SIZE, [UNIT_MS] = KIND_MS,
+        [UNIT_COUNT] = KIND_COUNT,   [UNIT_SIZE] = KIND_SIZE,   [UNIT_MS] = KIND_MS,
         [UNIT_PERCENT] = KIND_COUNT, [UNIT_MIB_S] = KIND_COUNT,
     };
     uint64_t value;
@@ -745,7 +745,8 @@ static void read_limit(struct reader *reader, const char *item, const struct wor
     if (parse_value(metrics[i].unit, word->value, &limit.value) < 0)
         fault(reader, words->line, "'%s'; expected %s", item,
               metrics[i].unit == UNIT_SIZE ? expected[KIND_SIZE]
-              : metrics[i].unit == UNIT_MS ? expected[KIND_MS] : expected[KIND_COUNT]);
+              : metrics[i].unit == UNIT_MS ? expected[KIND_MS]
+                                           : expected[KIND_COUNT]);
     if (limit.guests[0] ? metrics[i].host_only : metrics[i].guest_only)
         fault(reader, words->line, "%s is measured of %s only", metrics[i].name,
               metrics[i].host_only ? "the host" : "a guest");
@@ -787,7 +788,8 @@ static void read_setting(struct reader *reader, const char *key, int line)
             fault(reader, line, "%s; expected a list: [ \"...\", \"...\" ]", key);
     } else if (is_one_of(key, config_keys, COUNT(config_keys))) {
         if (config_set(&reader->scenario->config, NULL, key, value ? value : "", error,
-                       sizeof(error)) < 0)
+                       sizeof(error))
+            < 0)
             fault(reader, line, "%s", error);
     } else if (!take(reader, top_keys, COUNT(top_keys), line, &word, reader->scenario)) {
         fault(reader, line, "'%s' is not known; expected %s", key, all_of(scenario_key, all));
@@ -828,8 +830,10 @@ static void check_host(struct reader *reader)
     if (scenario->memory_kib == 0)
         fault(reader, 0, "no memory of the host; expected memory = \"SIZE\"");
     else if (used_kib > scenario->memory_kib)
-        fault(reader, 0, "Xen, dom0 and the guests start with %" PRIu64 "K together; expected at "
-              "most the host's %" PRIu64 "K", used_kib, scenario->memory_kib);
+        fault(reader, 0,
+              "Xen, dom0 and the guests start with %" PRIu64 "K together; expected at "
+              "most the host's %" PRIu64 "K",
+              used_kib, scenario->memory_kib);
     /* As in ballast.conf. */
     if (scenario->config.interval_ms < 100 || scenario->config.interval_ms > 60000
         || scenario->config.gather_ms > 1000 || scenario->config.grace_ms > 3600000)

@@ -21,9 +21,9 @@ struct guest_spec {
     bool later;          /* does not exist before an event creates it */
     uint64_t memory_kib; /* target when it is started */
     uint64_t maxmem_kib;
-    uint64_t need_kib;   /* of memory held, to run well, at rest */
-    uint64_t cache_kib;  /* the part of every need that is file cache */
-    uint64_t noise_kib;  /* need is up to this much above its course */
+    uint64_t need_kib;  /* of memory held, to run well, at rest */
+    uint64_t cache_kib; /* the part of every need that is file cache */
+    uint64_t noise_kib; /* need is up to this much above its course */
     uint64_t swap_kib;
     uint64_t hidden_kib; /* held, and not in MemTotal */
     uint64_t up_kib_s;   /* speed of the balloon driver when the guest grows */
@@ -105,7 +105,7 @@ struct scenario_limit {
     char guests[SCENARIO_PATTERN_SIZE]; /* empty: the host */
     enum metric metric;
     enum limit_op op;
-    double value; /* in the metric's unit */
+    double value;  /* in the metric's unit */
     char text[96]; /* as written */
 };
 
@@ -115,7 +115,7 @@ struct scenario {
     uint64_t xen_kib;
     uint64_t dom0_kib;
     uint64_t length_ms;
-    uint64_t call_ms; /* what a call into the hypervisor takes */
+    uint64_t call_ms;     /* what a call into the hypervisor takes */
     struct config config; /* without rules: those stand in the guests */
     struct guest_spec *guests;
     size_t guest_count;

@@ -71,7 +71,7 @@ struct scanner {
     const char *at; /* the text ends in a newline and a NUL */
     const char *end;
     int line;
-    int depth;               /* of [ */
+    int depth; /* of [ */
     int statements;
     struct setting *setting; /* the last that began */
     char *word;              /* a name that may become a setting; owned */
@@ -101,8 +101,8 @@ static struct setting *find_setting(const struct cfgfile *file, const char *key)
 static struct setting *add_setting(struct scanner *scanner)
 {
     struct cfgfile *file = scanner->file;
-    struct setting *setting = reallocarray(file->settings, file->setting_count + 1,
-                                           sizeof(*file->settings));
+    struct setting *setting =
+        reallocarray(file->settings, file->setting_count + 1, sizeof(*file->settings));
 
     if (!setting) {
         scanner->error = -ENOMEM;
@@ -195,6 +195,17 @@ static void scan_name(struct scanner *scanner)
     scanner->at += len;
 }
 
+static void refuse_mark(struct scanner *scanner)
+{
+    char what[128];
+
+    (void)snprintf(what, sizeof(what),
+                   "'%c' is not understood; expected NAME = \"TEXT\", "
+                   "NAME = NUMBER or NAME = [ \"TEXT\", ... ]",
+                   isprint((unsigned char)*scanner->at) ? *scanner->at : '?');
+    refuse_line(scanner, what);
+}
+
 static void scan_mark(struct scanner *scanner)
 {
     bool adds = scanner->at[0] == '+' && scanner->at[1] == '=';
@@ -208,8 +219,7 @@ static void scan_mark(struct scanner *scanner)
         if (scanner->word && scanner->depth == 0)
             begin_setting(scanner, adds);
     } else if (*scanner->at != ',' && *scanner->at != ';') {
-        refuse_line(scanner, "not understood; expected NAME = \"TEXT\", NAME = NUMBER or "
-                             "NAME = [ \"TEXT\", ... ]");
+        refuse_mark(scanner);
         return;
     }
     if (scanner->at < scanner->end)

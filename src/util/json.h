@@ -36,7 +36,7 @@ void json_value_free(struct json_value *value); /* only what json_parse() return
 /* All of these take NULL for value and then behave as if it were of another type. */
 bool json_is_map(const struct json_value *value);
 const struct json_value *json_get(const struct json_value *map, const char *key); /* or NULL */
-const char *json_get_string(const struct json_value *value);                    /* or NULL */
+const char *json_get_string(const struct json_value *value);                      /* or NULL */
 bool json_get_int(const struct json_value *value, int64_t *ret_value);
 bool json_get_double(const struct json_value *value, double *ret_value);
 bool json_get_bool(const struct json_value *value, bool *ret_value);

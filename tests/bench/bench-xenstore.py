@@ -44,14 +44,19 @@ def post_to_target(count, samples):
         for domid in range(1, count + 1):
             host.needs(domid, 100 * MIB)
         times = []
+        missed = 0
         for i in range(samples):
             domid = 1 + i * 7 % count
             need = host.domains()[domid][0] + 64 * MIB
             if need > 900 * MIB:
                 continue
-            times.append(host.values(f"race {domid} {need} 10000")["us"] / 1000)
+            try:
+                times.append(host.values(f"race {domid} {need} 5000")["us"] / 1000)
+            except FakeHostError:
+                missed += 1 # no higher target within 5 s
         times.sort()
         show(name="post_to_target", domains=count, store=STORE, samples=len(times),
+             missed=missed,
              ms_p50=round(statistics.median(times) - GATHER_MS, 2),
              ms_p90=round(times[len(times) * 9 // 10] - GATHER_MS, 2), gather_ms=GATHER_MS)
 

@@ -386,6 +386,14 @@ struct call {
     void *arg;
 };
 
+/* libxl asks for one domain by a list of one. */
+static uint32_t listed_domid(const struct xen_sysctl *op)
+{
+    if (op->cmd != XEN_SYSCTL_getdomaininfolist || op->u.getdomaininfolist.max_domains != 1)
+        return HV_ANY_DOMAIN;
+    return op->u.getdomaininfolist.first_domain;
+}
+
 static struct call decode(unsigned op, uint64_t first, uint64_t second)
 {
     struct call call = { .op = op, .cmd = (uint32_t)first, .domid = HV_ANY_DOMAIN };
@@ -399,6 +407,7 @@ static struct call decode(unsigned op, uint64_t first, uint64_t second)
     case __HYPERVISOR_sysctl:
         call.arg = (void *)first;
         call.cmd = ((struct xen_sysctl *)call.arg)->cmd;
+        call.domid = listed_domid(call.arg);
         break;
     case __HYPERVISOR_memory_op:
         call.arg = (void *)second;

@@ -13,12 +13,13 @@ COUNT = 12
 SIZE = 256 * MIB
 LIMIT = 512 * MIB
 ERRORS = ("EBUSY", "ENOMEM", "EPERM", "EINVAL", "ESRCH")
-DOMCTL_GETDOMAININFO = 5
+SYSCTL_GETDOMAININFOLIST = 6
 CONFIG = """
 reserve  = "64M"
 interval = "100ms"
 gather   = "10ms"
 grace    = "0s"
+surplus  = "keep"
 defaults = "weight=256, min=96M"
 """
 
@@ -34,7 +35,7 @@ class Swing:
 
     def step(self):
         self.turn += 1
-        for domid in range(1, COUNT + 1):
+        for domid in sorted(set(self.host.domains()) - {0}):
             high = (self.turn + domid) % 3 == 0
             self.host.needs(domid, (350 if high else 80 + 8 * (self.turn % 4)) * MIB)
 
@@ -106,10 +107,12 @@ def check_slow(host, store, swing):
 
 def check_vanishing(host, store, swing):
     """The domain is gone when the call is answered."""
-    for op, cmd, skip in ((DOMCTL, DOMCTL_MAX_MEM, 0), (DOMCTL, DOMCTL_GETDOMAININFO, 0),
-                          (DOMCTL, DOMCTL_GETDOMAININFO, 1), (DOMCTL, DOMCTL_GETDOMAININFO, 2),
-                          (MEMORY_OP, XENMEM_SET_POD_TARGET, 0)):
-        victim = 4 # PVH
+    victim = 4 # PVH
+    for op, cmd, skip in ((DOMCTL, DOMCTL_MAX_MEM, 0), (MEMORY_OP, XENMEM_SET_POD_TARGET, 0),
+                          (SYSCTL, SYSCTL_GETDOMAININFOLIST, 0),
+                          (SYSCTL, SYSCTL_GETDOMAININFOLIST, 1),
+                          (SYSCTL, SYSCTL_GETDOMAININFOLIST, 2),
+                          (SYSCTL, SYSCTL_GETDOMAININFOLIST, 3)):
         host.play("clear-faults")
         met = host.values("faults")["met"]
         host.play(f"fault {op} {cmd} {victim} 0 1 vanish=1 skip={skip}")
@@ -124,6 +127,10 @@ def check_vanishing(host, store, swing):
             pass # the hypervisor has forgotten it; its nodes in the store are removed
         tap.ok(seen_later(host) and host.read(f"/local/domain/{victim}/memory/target") is None,
                f"{store}: and does not write to it any more")
+        for domid in range(1, COUNT + 1):
+            if domid != victim:
+                host.needs(domid, 80 * MIB)
+        wait_for(lambda: host.values("host")["headroom_kib"] >= SIZE + 2 * MIB)
         create(host, victim)
         tap.ok(wait_for(lambda: victim in host.shown()), f"{store}: its number is used again")
     host.up(tap, f"{store}, vanishing")

@@ -23,8 +23,7 @@ static struct post_text text(const uint8_t *data, size_t size)
     return (struct post_text){ .text = copy, .len = size };
 }
 
-static int take(struct post *post, uint8_t dialect, struct post_text first,
-                struct post_text second)
+static int take(struct post *post, uint8_t dialect, struct post_text first, struct post_text second)
 {
     switch (dialect) {
     case 'b':

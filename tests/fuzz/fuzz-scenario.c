@@ -35,8 +35,8 @@ static void write_file(const uint8_t *data, size_t size)
 /* Nobody sets a target, so nobody but dom0 can break the promise. */
 static void run(const struct scenario *scenario)
 {
-    uint64_t end_ms = HOST_SIM_BEGIN_MS
-                      + (scenario->length_ms < RUN_MS ? scenario->length_ms : RUN_MS);
+    uint64_t end_ms =
+        HOST_SIM_BEGIN_MS + (scenario->length_ms < RUN_MS ? scenario->length_ms : RUN_MS);
     struct host_sim_truth truth;
     struct round *round = malloc(sizeof(*round));
     struct host *host;

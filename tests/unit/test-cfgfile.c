@@ -168,7 +168,7 @@ static void test_syntax(void)
         { "a = [ 'x' 'y' ]\n", 1, "syntax error" },
         { "a = ]\n", 1, "syntax error" },
         { "a = [ 'x' ]\na += 'y'\n", 2, "can't add" },
-        { "\na = 64M\n", 2, "not understood" },
+        { "\na = 64M\n", 2, "'M' is not understood" },
         { "Policy = 1\n", 1, "not understood" },
         { "a = weight\n", 1, "syntax error" },
         { "a = 1\nb = 'x\n", 2, "without an end" },

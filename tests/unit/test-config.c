@@ -6,8 +6,8 @@
 #include "core/config.h"
 #include "core/demand.h"
 
-#define MIB(n) ((uint64_t)(n) * 1024)
-#define GIB(n) ((uint64_t)(n) * 1024 * 1024)
+#define MIB(n) ((uint64_t)(n)*1024)
+#define GIB(n) ((uint64_t)(n)*1024 * 1024)
 
 static char *report; /* of the last read_text() */
 static char name[64];
@@ -102,7 +102,8 @@ static void test_all_keys(void)
                        "             \"Domain-0, min=768M, max=2G\",\n"
                        "             \"00000000-0000-0000-0000-0000000000AA, priority=-1000\" ]\n"
                        "defaults = \"weight=128, min=64M, max=3G, size=1G, priority=-3\"\n",
-                       &config), 0);
+                       &config),
+             0);
     CHECK_STR(report, "");
     if (report[0])
         return;
@@ -134,7 +135,8 @@ static void test_apply(void)
                        "domains = [ \"db, min=1G, weight=1024\", \"web-?, max=2G\",\n"
                        "  \"00000000-0000-0000-0000-0000000000aa, weight=7\",\n"
                        "  \"*, priority=5\" ]\n",
-                       &config), 0);
+                       &config),
+             0);
 
     domain = applied(&config, 3, "db");
     CHECK(domain.managed);
@@ -201,8 +203,9 @@ struct fault_case {
 
 static const struct fault_case fault_cases[] = {
     { "policy = \"fair\"\n", 1, "policy = \"fair\"; expected \"weighted\" or \"static\"" },
-    { "\n# x\nwieght = 3\n", 3, "'wieght' is not known; expected policy, reserve, pool, surplus, "
-                                "interval, gather, grace, defaults, domains" },
+    { "\n# x\nwieght = 3\n", 3,
+      "'wieght' is not known; expected policy, reserve, pool, surplus, "
+      "interval, gather, grace, defaults, domains" },
     { "reserve = \"12Q\"\n", 1, "reserve = \"12Q\"; expected a size" },
     { "reserve = \"-1M\"\n", 1, "expected a size" },
     { "reserve = \"9999999T\"\n", 1, "expected a size" },
@@ -219,8 +222,9 @@ static const struct fault_case fault_cases[] = {
     { "defaults = \"weight=1.5\"\n", 1, "expected a number" },
     { "defaults = \"weight\"\n", 1, "weight=; expected a number" },
     { "defaults = \"weight=1, weight=2\"\n", 1, "weight stands twice" },
-    { "defaults = \"color=1\"\n", 1, "'color' is not known of a domain; expected weight, min, max, "
-                                     "size, priority" },
+    { "defaults = \"color=1\"\n", 1,
+      "'color' is not known of a domain; expected weight, min, max, "
+      "size, priority" },
     { "defaults = \"weight=1,\"\n", 1, "'' is not known" },
     { "defaults = \"priority=1001\"\n", 1, "expected a number from -1000 to 1000" },
     { "defaults = \"min=2G, max=1G\"\n", 1, "min 2G is above max 1G" },
@@ -246,7 +250,8 @@ static const struct fault_case fault_cases[] = {
     { "domains = [ \"w[a-f]b\",\n \"web\" ]\n", 2, "can never match" },
     { "domains = [ \"Domain-0\",\n \"Domain-0, min=1G\" ]\n", 2, "can never match" },
     { "domains = [ \"00000000-0000-0000-0000-0000000000aa\",\n"
-      " \"00000000-0000-0000-0000-0000000000AA\" ]\n", 2, "can never match" },
+      " \"00000000-0000-0000-0000-0000000000AA\" ]\n",
+      2, "can never match" },
     { "domains = [ \"*\",\n \"00000000-0000-0000-0000-0000000000AA\" ]\n", 2, "can never match" },
     { "a = 1\na = 2\n", 2, "set again" },
     { "reserve = 64M\n", 1, "expected NAME = \"TEXT\"" },
@@ -306,7 +311,8 @@ static void test_all_at_once(void)
 
     CHECK_EQ(read_text("policy = \"fair\"\nreserve = \"x\"\nfoo = 1\n"
                        "defaults = \"weight=0, min=x\"\n"
-                       "domains = [ \"a/b, max=y\",\n \"c, min=2G, max=1G\" ]\n", &config),
+                       "domains = [ \"a/b, max=y\",\n \"c, min=2G, max=1G\" ]\n",
+                       &config),
              -EINVAL);
     for (const char *at = strchr(report, '\n'); at; at = strchr(at + 1, '\n'))
         lines++;

@@ -16,15 +16,26 @@ static void open_host(struct scenario_event *event)
 {
     for (int i = 0; i < 2; i++) {
         specs[i] = (struct guest_spec){
-            .memory_kib = 256 * MIB, .maxmem_kib = 900 * MIB, .need_kib = 100 * MIB,
-            .hidden_kib = 57 * MIB,  .up_kib_s = 900 * MIB,   .down_kib_s = 520 * MIB,
-            .alloc_kib_s = 200 * MIB, .posts = DIALECT_BALLAST,
+            .memory_kib = 256 * MIB,
+            .maxmem_kib = 900 * MIB,
+            .need_kib = 100 * MIB,
+            .hidden_kib = 57 * MIB,
+            .up_kib_s = 900 * MIB,
+            .down_kib_s = 520 * MIB,
+            .alloc_kib_s = 200 * MIB,
+            .posts = DIALECT_BALLAST,
         };
         (void)snprintf(specs[i].name, sizeof(specs[i].name), "g%d", i);
     }
     scenario = (struct scenario){
-        .memory_kib = 1024 * MIB, .xen_kib = 24 * MIB, .dom0_kib = 192 * MIB,
-        .length_ms = 60000, .guests = specs, .guest_count = 2, .events = event, .event_count = event ? 1 : 0,
+        .memory_kib = 1024 * MIB,
+        .xen_kib = 24 * MIB,
+        .dom0_kib = 192 * MIB,
+        .length_ms = 60000,
+        .guests = specs,
+        .guest_count = 2,
+        .events = event,
+        .event_count = event ? 1 : 0,
         .config = { .reserve_kib = 64 * MIB },
     };
     if (host_sim_open(&scenario, check_seed, false, &host) < 0)
@@ -131,9 +142,12 @@ static void test_counts_what_is_held(void)
 /* What somebody in dom0 does is his; to make it worse is not. */
 static void test_excuses_dom0(void)
 {
-    struct scenario_event event = { .at_ms = 1000, .until_ms = 1000, .guests = "g0",
-                                     .action = ACTION_MEM_SET, .low_kib = 700 * MIB,
-                                     .high_kib = 700 * MIB };
+    struct scenario_event event = { .at_ms = 1000,
+                                    .until_ms = 1000,
+                                    .guests = "g0",
+                                    .action = ACTION_MEM_SET,
+                                    .low_kib = 700 * MIB,
+                                    .high_kib = 700 * MIB };
 
     open_host(&event);
     pass(2000);
@@ -160,8 +174,12 @@ static void test_refuses(void)
 
 static void test_fails_calls(void)
 {
-    struct scenario_event event = { .at_ms = 0, .until_ms = 0, .guests = "host", .for_ms = 1000,
-                                     .action = ACTION_FAIL, .percent = 100 };
+    struct scenario_event event = { .at_ms = 0,
+                                    .until_ms = 0,
+                                    .guests = "host",
+                                    .for_ms = 1000,
+                                    .action = ACTION_FAIL,
+                                    .percent = 100 };
 
     open_host(&event);
     pass(10);

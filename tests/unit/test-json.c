@@ -4,11 +4,11 @@
 #include "check.h"
 #include "util/json.h"
 
-#define CHECK_TEXT(json, expected) \
-    do { \
-        size_t len_ = 0; \
+#define CHECK_TEXT(json, expected)                       \
+    do {                                                 \
+        size_t len_ = 0;                                 \
         CHECK_STR(json_text((json), &len_), (expected)); \
-        CHECK_EQ(len_, strlen(expected)); \
+        CHECK_EQ(len_, strlen(expected));                \
     } while (0)
 
 static void test_write(void)
@@ -58,9 +58,9 @@ static void test_doubles(void)
         double value;
         const char *text;
     } cases[] = {
-        { 0.1, "0.1" },     { 1.0 / 3.0, "0.33333333333333331" },
-        { 2, "2" },         { -1.5, "-1.5" },
-        { 1e300, "1e+300" }, { NAN, "null" },
+        { 0.1, "0.1" },       { 1.0 / 3.0, "0.33333333333333331" },
+        { 2, "2" },           { -1.5, "-1.5" },
+        { 1e300, "1e+300" },  { NAN, "null" },
         { INFINITY, "null" }, { -INFINITY, "null" },
     };
 
@@ -85,8 +85,8 @@ static void test_utf8(void)
         { "a\x80z", "\"a?z\"" },
         { "\xc3", "\"?\"" },
         { "\xe2\x82", "\"??\"" },
-        { "\xc0\xaf", "\"??\"" },         /* longer than it need be */
-        { "\xed\xa0\x80", "\"???\"" },     /* half of a pair */
+        { "\xc0\xaf", "\"??\"" },           /* longer than it need be */
+        { "\xed\xa0\x80", "\"???\"" },      /* half of a pair */
         { "\xf4\x90\x80\x80", "\"????\"" }, /* beyond Unicode */
         { "\xe2\x28\xa1", "\"?(?\"" },
     };
@@ -223,9 +223,9 @@ static void test_wrong_types(void)
 static void test_broken(void)
 {
     static const char *const broken[] = {
-        "", " ", "{", "}", "[1,]", "{\"a\"}", "{\"a\":}", "{'a':1}", "nul", "1 2", "[1] x", "\"",
-        "\"\\", "\"\\u12\"", "[\"\xff\"]", "[01]", "[.5]", "[1.]", "[+1]", "[NaN]", "// c\n1",
-        "/* \" */ [1]", "\"a\\u0000b\"", "\"\n\"",
+        "",     " ",    "{",     "}",     "[1,]",    "{\"a\"}",      "{\"a\":}",      "{'a':1}",
+        "nul",  "1 2",  "[1] x", "\"",    "\"\\",    "\"\\u12\"",    "[\"\xff\"]",    "[01]",
+        "[.5]", "[1.]", "[+1]",  "[NaN]", "// c\n1", "/* \" */ [1]", "\"a\\u0000b\"", "\"\n\"",
     };
 
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {

@@ -16,8 +16,11 @@ static void test_ballast(void)
 {
     struct post post = { .bad = true };
 
-    CHECK_EQ(post_take_ballast(&post, text("v=1 seq=7 total_kib=200000 available_kib=50000 "
-                                           "active_file_kib=20000 some_us=5"), HELD, 99), 0);
+    CHECK_EQ(post_take_ballast(&post,
+                               text("v=1 seq=7 total_kib=200000 available_kib=50000 "
+                                    "active_file_kib=20000 some_us=5"),
+                               HELD, 99),
+             0);
     CHECK_EQ(post.dialect, DIALECT_BALLAST);
     CHECK(!post.bad);
     CHECK_EQ(post.at_ms, 99);
@@ -36,17 +39,23 @@ static void test_cache(void)
 {
     struct post post = { 0 };
 
-    CHECK_EQ(post_take_ballast(&post, text("v=1 seq=1 total_kib=200000 available_kib=5000 "
-                                           "active_file_kib=20000"), HELD, 1), 0);
+    CHECK_EQ(post_take_ballast(&post,
+                               text("v=1 seq=1 total_kib=200000 available_kib=5000 "
+                                    "active_file_kib=20000"),
+                               HELD, 1),
+             0);
     CHECK_EQ(post.cache_kib, 5000);
-    CHECK_EQ(post_take_ballast(&post, text("v=1 seq=2 total_kib=200000 available_kib=5000"), HELD,
-                               1), 0);
+    CHECK_EQ(
+        post_take_ballast(&post, text("v=1 seq=2 total_kib=200000 available_kib=5000"), HELD, 1),
+        0);
     CHECK_EQ(post.cache_kib, 0);
 
     /* It says that it uses more than it holds, and caches what it holds. */
-    CHECK_EQ(post_take_ballast(&post, text("v=1 seq=3 total_kib=262144 available_kib=262144 "
-                                           "active_file_kib=262144 balloon_current_kib=500000"),
-                               HELD, 1), 0);
+    CHECK_EQ(post_take_ballast(&post,
+                               text("v=1 seq=3 total_kib=262144 available_kib=262144 "
+                                    "active_file_kib=262144 balloon_current_kib=500000"),
+                               HELD, 1),
+             0);
     CHECK_EQ(post.used_kib, 500000 - HELD);
     CHECK_EQ(post.cache_kib, HELD - post.used_kib);
 }
@@ -82,8 +91,9 @@ static void test_slack(void)
 {
     struct post post = { 0 };
 
-    CHECK_EQ(post_take_ballast(&post, text("v=1 seq=1 total_kib=786432 available_kib=786432"),
-                               HELD, 1), 0);
+    CHECK_EQ(
+        post_take_ballast(&post, text("v=1 seq=1 total_kib=786432 available_kib=786432"), HELD, 1),
+        0);
     CHECK_EQ(post.used_kib, 0);
 }
 
@@ -92,11 +102,17 @@ static void test_balloon(void)
 {
     struct post post = { 0 };
 
-    CHECK_EQ(post_take_ballast(&post, text("v=1 seq=1 total_kib=200000 available_kib=50000 "
-                                           "balloon_current_kib=250000"), HELD, 1), 0);
+    CHECK_EQ(post_take_ballast(&post,
+                               text("v=1 seq=1 total_kib=200000 available_kib=50000 "
+                                    "balloon_current_kib=250000"),
+                               HELD, 1),
+             0);
     CHECK_EQ(post.used_kib, 200000);
-    CHECK_EQ(post_take_ballast(&post, text("v=1 seq=2 total_kib=200000 available_kib=50000 "
-                                           "balloon_current_kib=9007199254740992"), HELD, 1), 0);
+    CHECK_EQ(post_take_ballast(&post,
+                               text("v=1 seq=2 total_kib=200000 available_kib=50000 "
+                                    "balloon_current_kib=9007199254740992"),
+                               HELD, 1),
+             0);
     CHECK_EQ(post.used_kib, HELD);
 }
 

@@ -35,16 +35,17 @@ static void test_reads(void)
     struct scenario scenario;
     const struct guest_spec *guest;
 
-    if (!CHECK_EQ(read_text(HOST
-                            "reserve = \"96M\"\ngrace = \"1s\"\n"
-                            "guests = [ \"web[9-11], memory=128M, maxmem=512M, need=90M, "
-                            "min=100M, weight=512, offset=-8K, post=qubes\", \"db, memory=200M\" ]\n"
-                            "events = [ \"10s, web10, need=300M, over=2s, for=20s\",\n"
-                            "  \"5s..55s, every=10s, random web*, need=1M..2M\",\n"
-                            "  \"30s, late, create, memory=128M, need=80M\",\n"
-                            "  \"31s, host, fail=30, for=5s\" ]\n"
-                            "limits = [ \"unmet<=5\", \"web*, stall<=1\", \"least-free >= 64M\" ]\n",
-                            &scenario), 0)) {
+    if (!CHECK_EQ(
+            read_text(HOST "reserve = \"96M\"\ngrace = \"1s\"\n"
+                           "guests = [ \"web[9-11], memory=128M, maxmem=512M, need=90M, "
+                           "min=100M, weight=512, offset=-8K, post=qubes\", \"db, memory=200M\" ]\n"
+                           "events = [ \"10s, web10, need=300M, over=2s, for=20s\",\n"
+                           "  \"5s..55s, every=10s, random web*, need=1M..2M\",\n"
+                           "  \"30s, late, create, memory=128M, need=80M\",\n"
+                           "  \"31s, host, fail=30, for=5s\" ]\n"
+                           "limits = [ \"unmet<=5\", \"web*, stall<=1\", \"least-free >= 64M\" ]\n",
+                      &scenario),
+            0)) {
         fputs(told, stderr);
         return;
     }
@@ -88,8 +89,9 @@ static void test_configures(void)
     struct domain domain = { .domid = 7, .uuid = { 1 }, .name = "b", .static_max_kib = 524288 };
 
     if (!CHECK_EQ(read_text(HOST "pool = \"32M\"\n"
-                            "guests = [ \"a, memory=128M\", \"b, memory=128M, min=100M\" ]\n",
-                            &scenario), 0))
+                                 "guests = [ \"a, memory=128M\", \"b, memory=128M, min=100M\" ]\n",
+                            &scenario),
+                  0))
         return;
     if (CHECK_EQ(scenario_config(&scenario, &config), 0)) {
         CHECK_EQ(config.pool_kib, 32 * 1024);
@@ -191,12 +193,14 @@ static void test_faults(void)
     for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
         expect_fault(faults[i].text, faults[i].line, faults[i].part);
     for (size_t i = 0; i < sizeof(bad_events) / sizeof(bad_events[0]); i++) {
-        (void)snprintf(text, sizeof(text), HOST "guests = [ \"a, memory=128M\" ]\nevents = [\n\"%s\" ]\n",
+        (void)snprintf(text, sizeof(text),
+                       HOST "guests = [ \"a, memory=128M\" ]\nevents = [\n\"%s\" ]\n",
                        bad_events[i].item);
         expect_fault(text, 5, bad_events[i].part);
     }
     for (size_t i = 0; i < sizeof(bad_limits) / sizeof(bad_limits[0]); i++) {
-        (void)snprintf(text, sizeof(text), HOST "guests = [ \"a, memory=128M\" ]\nlimits = [\n\"%s\" ]\n",
+        (void)snprintf(text, sizeof(text),
+                       HOST "guests = [ \"a, memory=128M\" ]\nlimits = [\n\"%s\" ]\n",
                        bad_limits[i].item);
         expect_fault(text, 5, bad_limits[i].part);
     }
@@ -208,7 +212,8 @@ static void test_all_at_once(void)
     unsigned lines = 0;
 
     CHECK_EQ(read_text("memory = \"much\"\nlength = \"60s\"\nguests = [ \"a, memory=\" ]\n"
-                       "events = [ \"x, a, stuck\" ]\nlimits = [ \"nothing=1\" ]\n", &scenario),
+                       "events = [ \"x, a, stuck\" ]\nlimits = [ \"nothing=1\" ]\n",
+                       &scenario),
              -EINVAL);
     for (const char *at = told; (at = strchr(at, '\n')); at++)
         lines++;

@@ -146,9 +146,8 @@ static void test_round_trip(void)
         char buf[UNITS_TEXT_SIZE];
         uint64_t back;
 
-        if (!CHECK_EQ(units_parse_kib(units_write_kib(kib, buf), &back), 0)
-            || !CHECK_EQ(back, kib) || !CHECK_EQ(units_parse_ms(units_write_ms(ms, buf), &back), 0)
-            || !CHECK_EQ(back, ms))
+        if (!CHECK_EQ(units_parse_kib(units_write_kib(kib, buf), &back), 0) || !CHECK_EQ(back, kib)
+            || !CHECK_EQ(units_parse_ms(units_write_ms(ms, buf), &back), 0) || !CHECK_EQ(back, ms))
             break;
     }
 }
