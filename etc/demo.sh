@@ -38,7 +38,7 @@ wait "$daemon" || :
 daemon=
 
 echo
-echo "The same host for an hour of virtual time:"
+echo "The same host in virtual time:"
 "$build/ballast" simulate "$scenario" --svg "$picture"
 echo
 echo "The picture of it: $picture"

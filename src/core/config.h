@@ -10,7 +10,10 @@
 
 #include "core/round.h"
 
-#define CONFIG_FILE "/etc/xen/ballast.conf"
+#ifndef SYSCONFDIR
+#define SYSCONFDIR "/etc"
+#endif
+#define CONFIG_FILE SYSCONFDIR "/xen/ballast.conf"
 #define CONFIG_RULES_MAX 1024
 #define CONFIG_PATTERN_SIZE 128
 

@@ -24,7 +24,7 @@
 /* Need goes up within one post, and down with this time constant; what a domain would miss at once
  * (core) goes down sooner, so that others can have it who are short. What pressure added is a guess,
  * and goes once it is calm. */
-#define DOWN_MS 8000
+#define DOWN_MS 4000
 #define CORE_DOWN_MS 1500
 #define BOOST_DOWN_MS 2000
 
@@ -182,9 +182,10 @@ static void ask(struct domain *domain, uint64_t kib)
 }
 
 /* Of a domain that says nothing, only what it holds is known: it needs what its weight gives it,
- * between its minimum and maximum, were everybody to use all they may. */
+ * between its minimum and maximum, were everybody to use all they may. The pool is nobody's. */
 static void estimate_silent(struct round *round)
 {
+    uint64_t there = round->share_kib > round->pool_kib ? round->share_kib - round->pool_kib : 0;
     size_t n = 0;
     size_t silent = 0;
 
@@ -204,7 +205,7 @@ static void estimate_silent(struct round *round)
     }
     if (silent == 0)
         return;
-    (void)fill(round->fill, n, round->share_kib);
+    (void)fill(round->fill, n, there);
     for (size_t k = 0; k < n; k++) {
         struct domain *domain = &round->domains[round->fill_index[k]];
 

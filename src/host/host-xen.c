@@ -438,7 +438,9 @@ static void read_name(struct host_xen *xen, struct domain *domain)
         domain->config_generation = 0;
 }
 
-static void read_target(struct host_xen *xen, struct watched *watched, struct domain *domain)
+/* dom0's static-max may be that of no machine: nobody can have more than the host. */
+static void read_target(struct host_xen *xen, struct watched *watched, const struct round *round,
+                        struct domain *domain)
 {
     uint64_t static_max;
     uint64_t target;
@@ -450,6 +452,8 @@ static void read_target(struct host_xen *xen, struct watched *watched, struct do
         domain->target_kib = target + watched->videoram_kib;
     if (read_kib(xen, domain->domid, "memory/static-max", &static_max) < 0)
         static_max = domain->has_target ? domain->target_kib : domain->actual_kib;
+    if (static_max > round->total_kib)
+        static_max = round->total_kib;
     if (static_max != domain->static_max_kib)
         domain->config_generation = 0;
     domain->static_max_kib = static_max;
@@ -560,7 +564,7 @@ static void refresh(struct host_xen *xen, struct round *round, struct domain *do
     if (stale & READ_NAME)
         read_name(xen, domain);
     if (stale & READ_TARGET)
-        read_target(xen, watched, domain);
+        read_target(xen, watched, round, domain);
     if (stale & READ_POSTS)
         read_posts(xen, round, domain, stale);
 }

@@ -151,6 +151,12 @@ static void test_silent(void)
     CHECK_EQ(domain->need_kib, 256 * MIB);
     CHECK_EQ(other->need_kib, 768 * MIB);
 
+    /* The pool is nobody's. */
+    round.share_kib += 100 * MIB;
+    round.pool_kib = 100 * MIB;
+    demand_estimate(&round);
+    CHECK_EQ(domain->need_kib, 256 * MIB);
+
     post(&round, domain, 300 * MIB, 0);
     CHECK(domain->need_kib > 300 * MIB);
     domain->post.bad = true;

@@ -1,0 +1,97 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: ISC
+"""The real `ballast simulate` on every scenario: the limits that stand in it are kept, whatever the
+seed. BALLAST_LONG=1: twenty seeds of each; BALLAST_SEED=N: that one only."""
+
+import glob
+import os
+import subprocess
+import sys
+import tempfile
+import xml.etree.ElementTree
+
+sys.dont_write_bytecode = True
+from simdaemon import BUILD, PATIENCE, SOURCE, Tap
+
+FOLDERS = ["tests/sim/scenarios", "etc/scenarios"]
+
+tap = Tap()
+
+
+def simulate(*arguments):
+    """A run that ended by itself."""
+    return subprocess.run([os.path.join(BUILD, "ballast"), "simulate", *map(str, arguments)],
+                          capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+
+def seeds():
+    if "BALLAST_SEED" in os.environ:
+        return [int(os.environ["BALLAST_SEED"])]
+    return range(1, 21 if "BALLAST_LONG" in os.environ else 4)
+
+
+def check_limits(scenario):
+    """Every limit, with every seed; what broke is told with its seed."""
+    broken = []
+    for seed in seeds():
+        result = simulate(scenario, "--seed", seed)
+        if result.returncode != 0:
+            broken.append(result.stderr or f"seed {seed}: exit status {result.returncode}")
+    if not tap.ok(not broken, f"{os.path.relpath(scenario, SOURCE)} keeps its limits"):
+        tap.note("\n".join(broken))
+
+
+def check_same(scenario):
+    """The seed decides all, and decides something."""
+    first = simulate(scenario, "--json", "--seed", 7).stdout
+    tap.ok(first and first == simulate(scenario, "--json", "--seed", 7).stdout,
+           "the same seed gives the same result")
+    tap.ok(first != simulate(scenario, "--json", "--seed", 8).stdout,
+           "another seed gives another")
+
+
+def check_picture(scenario, folder):
+    picture = os.path.join(folder, "picture.svg")
+    result = simulate(scenario, "--svg", picture)
+    root = xml.etree.ElementTree.parse(picture).getroot() if result.returncode == 0 else None
+    tap.ok(root is not None and root.tag.endswith("svg") and len(root) > 50,
+           "the picture is one")
+    result = simulate(scenario, "--svg", os.path.join(folder, "none", "picture.svg"))
+    tap.ok(result.returncode == 1 and "No such file" in result.stderr,
+           "a picture that cannot be written is told of")
+
+
+def check_refusals(folder):
+    path = os.path.join(folder, "bad.conf")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write('memory = "1G"\nlength = "1s"\nguests = [ "a, memory=128M" ]\n'
+                   'limits = [ "least-free>=1000G" ]\n')
+    result = simulate(path)
+    tap.ok(result.returncode == 1 and f"{path}:4: seed 1: limit" in result.stderr,
+           "a broken limit is told of, and the exit status is 1")
+    result = simulate(path, "--policy", "none-such")
+    tap.ok(result.returncode == 1 and "policy" in result.stderr, "an unknown policy is refused")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write('memory = "1Q"\nguests = [ "a, memory=128M, colour=red" ]\n')
+    result = simulate(path)
+    tap.ok(result.returncode == 1 and f"{path}:1: " in result.stderr
+           and f"{path}:2: " in result.stderr, "faults are told with file and line")
+    tap.ok(simulate().returncode == 1, "no scenario is an error")
+    tap.ok(simulate(path, "--seed", "x").returncode == 1, "a seed is a number")
+
+
+def main():
+    scenarios = [path for folder in FOLDERS
+                 for path in sorted(glob.glob(os.path.join(SOURCE, folder, "*.conf")))]
+    demo = os.path.join(SOURCE, "etc/scenarios/demo.conf")
+    for scenario in scenarios:
+        check_limits(scenario)
+    check_same(demo)
+    with tempfile.TemporaryDirectory() as folder:
+        check_picture(demo, folder)
+        check_refusals(folder)
+    return tap.done()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
