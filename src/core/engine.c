@@ -113,11 +113,21 @@ static struct guard_domain as_guard_domain(const struct domain *domain)
 static struct guard_host as_guard_host(const struct round *round)
 {
     return (struct guard_host){
-        .free_kib = round->free_kib,
+        .free_kib = round->free_kib + round->slip_kib,
         .claims_kib = round->claims_kib,
         .reserve_kib = round->reserve_kib,
         .reserved_kib = round->reserved_kib,
     };
+}
+
+/* Guests moved while the counters were read, so the headroom that they give may be too small by
+ * moved_kib. A shortfall within that is none: nobody's cap is cut for it, but nothing is there to
+ * give either. */
+static uint64_t slip(int64_t headroom_kib, uint64_t moved_kib)
+{
+    uint64_t shortfall = headroom_kib < 0 ? (uint64_t)-headroom_kib : 0;
+
+    return shortfall <= moved_kib ? shortfall : 0;
 }
 
 /* Reckons up the host: who shares, what there is to share, and whether the minimums fit. */
@@ -152,7 +162,10 @@ static void reckon(struct round *round)
         bottoms += domain->bottom_kib;
         below_min |= domain->actual_kib + NEAR_KIB < domain->min_kib;
     }
-    round->headroom_kib = headroom - (int64_t)round->promised_kib;
+    headroom -= (int64_t)round->promised_kib;
+    round->slip_kib = slip(headroom, round->moved_kib);
+    round->headroom_kib = headroom + (int64_t)round->slip_kib;
+    share += (int64_t)round->slip_kib;
     round->share_kib = share > 0 ? (uint64_t)share : 0;
     round->minimums_fit = minimums <= round->share_kib;
     round->urgent = round->headroom_kib < 0 || (round->waiting && below_min);

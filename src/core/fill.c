@@ -20,7 +20,8 @@
 #define STRIDE_MAX 65536
 
 /*@ predicate item_ok{L}(struct fill_item *item) = \valid_read(item) &&
-  @     item->floor_kib <= item->ceiling_kib <= FILL_KIB_MAX && 1 <= item->weight <= FILL_WEIGHT_MAX;
+  @     item->floor_kib <= item->ceiling_kib <= FILL_KIB_MAX &&
+  @     1 <= item->weight <= FILL_WEIGHT_MAX;
   @ predicate items_ok{L}(struct fill_item *items, integer n) = 0 <= n <= FILL_ITEMS_MAX &&
   @     \forall integer i; 0 <= i < n ==> item_ok(items + i);
   @ predicate same_items{L1,L2}(struct fill_item *items, integer n) =
@@ -140,7 +141,7 @@ static uint64_t sum_weights(const struct fill_item *items, size_t n)
     return sum;
 }
 
-/* The sum of the shares at a level; *ret_slope: the weights of those who are between their bounds. */
+/* The sum of the shares at a level; *ret_slope: the weights of those between their bounds. */
 /*@ requires items_ok(items, n) && level <= LEVEL_MAX;
   @ requires \valid(ret_slope) && \separated(ret_slope, items + (0 .. n-1));
   @ assigns *ret_slope;

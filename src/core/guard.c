@@ -28,6 +28,24 @@
   @ logic integer spent{L}(struct guard_domain *d, integer n) = n <= 0 ? 0 : spent(d, n - 1) +
   @     cost(d[n-1].actual_kib, d[n-1].claim_kib, d[n-1].cap_kib, d[n-1].grant_cap_kib);
   @
+  @ // From there to the promise: what a domain can reach, in the model of docs/promise.md. Taking
+  @ // memory and letting it go do not add to it. Nor does a call add more than the plan counted,
+  @ // whatever the domain has done since the look. Summed up over the domains: whichever of the
+  @ // calls are made, and whatever guests do, reach grows by no more than spent.
+  @ logic integer reach(integer actual, integer claim, integer cap) =
+  @     actual + untaken(actual, claim, cap);
+  @ lemma taking: \forall integer actual, claim, cap, more;
+  @     0 <= actual && 0 <= claim && 0 <= more <= untaken(actual, claim, cap) ==>
+  @     reach(actual + more, larger(claim - more, 0), cap) <= reach(actual, claim, cap);
+  @ lemma letting_go: \forall integer actual, claim, cap, less;
+  @     0 <= less <= actual && 0 <= claim ==>
+  @     reach(actual - less, claim, cap) <= reach(actual, claim, cap);
+  @ lemma calling: \forall integer actual, claim, cap, grant, actual_now, claim_now;
+  @     0 <= actual && 0 <= claim && 0 <= actual_now && 0 <= claim_now &&
+  @     reach(actual_now, claim_now, cap) <= reach(actual, claim, cap) ==>
+  @     reach(actual_now, claim_now, grant) <=
+  @     reach(actual, claim, cap) + cost(actual, claim, cap, grant);
+  @
   @ predicate host_ok{L}(struct guard_host *h) = \valid_read(h) &&
   @     h->free_kib <= GUARD_KIB_MAX && h->claims_kib <= GUARD_KIB_MAX &&
   @     h->reserve_kib <= GUARD_KIB_MAX && h->reserved_kib <= GUARD_KIB_MAX;
@@ -50,9 +68,9 @@
   @ predicate same_grants{L1,L2}(struct guard_domain *d, integer n) = \forall integer i;
   @     0 <= i < n ==> \at(d[i].grant_cap_kib, L1) == \at(d[i].grant_cap_kib, L2);
   @
-  @ // What holds for every domain after each step of the plan: whoever is not to be touched keeps its
-  @ // cap, a changed cap has room for a target that is no higher than max, and whoever is below its
-  @ // minimum is not lowered, unless somebody else broke the promise.
+  @ // What holds for every domain after each step of the plan: whoever is not to be touched keeps
+  @ // its cap, a changed cap has room for a target that is no higher than max, and whoever is below
+  @ // its minimum is not lowered, unless somebody else broke the promise.
   @ predicate grant_ok{L}(struct guard_domain *d) =
   @     (d->fixed ==> d->grant_cap_kib == d->cap_kib) &&
   @     (d->grant_cap_kib != d->cap_kib ==> d->grant_cap_kib >= d->slack_kib) &&
@@ -347,13 +365,13 @@ static void decide(const struct guard_host *host, struct guard_domain *domains, 
     }
 }
 
-/* Appends the gifts, or the losses, to the calls. Returns the new number of calls. */
 /*@ predicate call_ok{C,D}(struct guard_call *c, struct guard_domain *d, integer n, integer index) =
   @     0 <= index < n && !\at(d[index].fixed, D) &&
   @     \at(c->cap_kib, C) == \at(d[index].grant_cap_kib, D) &&
   @     \at(c->cap_kib, C) == \at(c->target_kib, C) + \at(d[index].slack_kib, D) &&
   @     (\at(c->gift, C) <==> \at(d[index].grant_cap_kib, D) > \at(d[index].cap_kib, D));
-  @ predicate calls_ok{C,D}(struct guard_call *c, integer count, struct guard_domain *d, integer n) =
+  @ predicate calls_ok{C,D}(struct guard_call *c, integer count, struct guard_domain *d,
+  @                         integer n) =
   @     \forall integer k; 0 <= k < count ==> call_ok{C,D}(c + k, d, n, \at(c[k].index, C));
   @
   @ // Losses come first, and no domain has two calls.
@@ -362,6 +380,8 @@ static void decide(const struct guard_host *host, struct guard_domain *domains, 
   @         (c[j].gift == c[k].gift && c[j].index < c[k].index) || (!c[j].gift && c[k].gift);
   @*/
 
+/* Appends the gifts, or the losses, to the calls, of which there are never more than domains.
+ * Returns their new number. */
 /*@ requires domains_ok(domains, n) && grants_ok(domains, n);
   @ requires \valid(calls + (0 .. n-1)) && 0 <= count <= n;
   @ requires \separated(domains + (0 .. n-1), calls + (0 .. n-1));
@@ -460,7 +480,8 @@ size_t guard_plan(const struct guard_host *host, struct guard_domain *domains, s
          loop assigns k;
          loop variant n - k; @/
       for (size_t k = 0; k < n; k++) {
-          /@ assert domains[k].grant_cap_kib == \at(domains[\at(k, Here)].grant_cap_kib, Decided); @/
+          /@ assert domains[k].grant_cap_kib ==
+                 \at(domains[\at(k, Here)].grant_cap_kib, Decided); @/
           /@ assert domains[k].cap_kib == \at(domains[\at(k, Here)].cap_kib, Decided); @/
           /@ assert domains[k].actual_kib == \at(domains[\at(k, Here)].actual_kib, Decided); @/
           /@ assert domains[k].claim_kib == \at(domains[\at(k, Here)].claim_kib, Decided); @/

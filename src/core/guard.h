@@ -6,11 +6,11 @@
  *   headroom = free - claims - reserve - reserved - sum of untaken   >= 0
  *   untaken  = max(claim, cap - actual, 0)       what a domain may still take without being asked
  *
- * Only headroom is given, and only what was there when the host was looked at: a cap that is lowered
- * in the same plan frees nothing yet, because the domain may have grown up to it in the meantime.
- * What it did free is seen at the next look. So whichever of the calls are made, in any order, the
- * promise holds; and where it was broken before (by somebody in dom0), there are only losses, each
- * of which brings the host nearer to it. docs/promise.md says what of this is proved.
+ * Only headroom is given, and only what was there when the host was looked at: a cap that is
+ * lowered in the same plan frees nothing yet, because the domain may have grown up to it in the
+ * meantime. What it did free is seen at the next look. So whichever of the calls are made, in any
+ * order, the promise holds; and where it was broken before (by somebody in dom0), there are only
+ * losses, each of which brings the host nearer to it. docs/promise.md says what of this is proved.
  *
  * Cap and target move in one call: cap = target + slack. All is a pure function of its input. */
 #ifndef BALLAST_GUARD_H

@@ -189,6 +189,7 @@ struct round {
     uint64_t free_kib;
     uint64_t scrub_kib;  /* will be free soon; not counted on */
     uint64_t claims_kib; /* claims that no domain in the list accounts for */
+    uint64_t moved_kib;  /* by guests while all this was read: so much may headroom be too small */
 
     /* configuration */
     uint64_t reserve_kib;
@@ -205,6 +206,7 @@ struct round {
 
     /* guard */
     int64_t headroom_kib;
+    uint64_t slip_kib; /* counted in it: what seemed to be missing while guests moved */
     uint64_t promised_kib; /* granted and not taken yet, over all domains */
 
     struct domain *domains; /* ascending by domid */

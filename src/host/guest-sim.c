@@ -492,16 +492,21 @@ static bool moved(uint64_t a, uint64_t b, uint64_t by)
     return (a > b ? a - b : b - a) >= by;
 }
 
-/* As our agent judges: a step of the memory, or stall, swapping and refaults since the last post. */
+/* As our agent judges (guest/timing.c): a step of the memory, or stall, swapping in and refaults
+ * since the last post. */
 static bool matters(const struct report *now, const struct report *then)
 {
-    uint64_t step_kib = now->total_kib / 50 > 2048 ? now->total_kib / 50 : 2048;
+    uint64_t step_kib = least(now->total_kib / 32, then->available_kib / 8);
 
-    return then->seq == REPORT_ABSENT || moved(now->total_kib, then->total_kib, step_kib)
+    if (then->seq == REPORT_ABSENT)
+        return true;
+    step_kib = step_kib > 4096 ? step_kib : 4096;
+    return moved(now->total_kib, then->total_kib, step_kib)
            || moved(now->available_kib, then->available_kib, step_kib)
-           || now->some_us - then->some_us >= 10000
-           || now->swap_in_pages - then->swap_in_pages >= 64
-           || now->refault_file_pages - then->refault_file_pages >= 64
+           || now->some_us - then->some_us >= LOOK_MS * 1000 / 100
+           || now->swap_in_pages - then->swap_in_pages + now->refault_file_pages
+                      - then->refault_file_pages
+                  >= 256
            || now->oom_kills != then->oom_kills;
 }
 

@@ -623,6 +623,8 @@ static int observe_domain(struct host_xen *xen, struct round *round, const libxl
     domain->phase = phase_of(info);
     domain->actual_kib = info->current_memkb;
     domain->actual_low_kib = before_kib < info->current_memkb ? before_kib : info->current_memkb;
+    round->moved_kib += before_kib < info->current_memkb ? info->current_memkb - before_kib
+                                                         : before_kib - info->current_memkb;
     domain->claim_kib = info->outstanding_memkb;
     meet(xen, domain, info, round->now_ms);
     had_target = domain->has_target;
@@ -688,6 +690,7 @@ static int observe(struct host *host, struct round *round)
         goto out;
     }
     round_begin(round, now_ms(host));
+    round->moved_kib = 0;
     for (int i = 0; i < after_count && r == 0; i++)
         r = observe_domain(xen, round, &after[i],
                            held_before(before, before_count, &cursor, &after[i]));

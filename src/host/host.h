@@ -19,8 +19,8 @@ struct host_ops {
     /* Reads the host and every domain into the round, between round_begin() and round_end(), which
      * it calls. The counters cannot be read at one instant, and guests move meanwhile: the list of
      * domains is read before and after the host's free memory, and actual_low_kib is the lesser
-     * reading, so that what a domain may still take is never counted too small. Takes in new posts
-     * (post.h). Returns 0, or a negative errno when the round must be abandoned. */
+     * reading, so that what a domain may still take is never counted too small; moved_kib tells how
+     * much it may be counted too large. Takes in new posts (post.h). Returns 0, or a negative errno when the round must be abandoned. */
     int (*observe)(struct host *host, struct round *round);
 
     /* Sets target and cap together. The domain is looked at once more before: one that is gone, was

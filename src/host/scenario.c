@@ -383,7 +383,7 @@ static bool is_limit(const char *name)
     return false;
 }
 
-/* 46 MiB for the kernel, and 21 KiB for each MiB it may grow to, as measured with Debian's on Xen. */
+/* 46 MiB, and 21 KiB for each MiB that it may grow to, as measured with Debian's kernel on Xen. */
 static uint64_t usually_hidden_kib(uint64_t maxmem_kib)
 {
     return 46 * 1024 + maxmem_kib / 1024 * 21;
@@ -448,7 +448,7 @@ static void add_guests(struct reader *reader, int line, const char *names,
     }
 }
 
-/* The words of a guest; names stand in word[at], words before it are skipped, and so is `create`. */
+/* The words of a guest, whose names stand in word[at]: those after it, but for `create`. */
 static void read_guest(struct reader *reader, const struct words *words, size_t at)
 {
     struct guest_spec spec = {

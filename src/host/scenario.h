@@ -131,7 +131,7 @@ struct scenario {
 int scenario_read(const char *file, FILE *report, struct scenario *ret_scenario);
 void scenario_free(struct scenario *scenario);
 
-/* The configuration of ballast that the scenario carries, for config_free(). Returns 0 or -ENOMEM. */
+/* The configuration that the scenario carries, for config_free(). Returns 0 or -ENOMEM. */
 int scenario_config(const struct scenario *scenario, struct config *ret_config);
 
 /* True when a name matches: "vm[1-15]" by number, else as fnmatch() does. */

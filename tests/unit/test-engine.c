@@ -111,6 +111,28 @@ static void test_broken_at_start(void)
     model_free_all(&model);
 }
 
+/* Guests that move while the counters are read make the headroom seem negative: that cuts nobody. */
+static void test_reading_while_guests_move(void)
+{
+    struct model model;
+
+    model_init(&model, 1000 * MIB);
+    for (size_t i = 0; i < 4; i++)
+        model_add(&model, i, 220 * MIB, 512 * MIB, 500 * MIB);
+    model_run(&model, 30000);
+    CHECK(model.guests[0].cap_kib > 220 * MIB);
+    for (int i = 0; i < 20; i++) {
+        uint64_t cap_kib = model.guests[0].cap_kib;
+
+        model.moved_kib = 200 * MIB;
+        model_round(&model);
+        CHECK(model.engine.round.headroom_kib >= 0);
+        CHECK(model.guests[0].cap_kib >= cap_kib);
+    }
+    CHECK_EQ(model.broken, 0);
+    model_free_all(&model);
+}
+
 /* After a call that failed nothing is given in that round; the rest goes on. */
 static void test_failing_calls(void)
 {
@@ -232,6 +254,7 @@ int main(int argc, char **argv)
     check_run("a host at rest makes no calls", test_steady);
     check_run("a frozen balloon is unhelpful, and forgiven", test_frozen_is_unhelpful);
     check_run("a broken promise is mended at once", test_broken_at_start);
+    check_run("counters read while guests move", test_reading_while_guests_move);
     check_run("calls that fail", test_failing_calls);
     check_run("paused and half-built domains are left alone", test_untouched);
     check_run("minimums that do not fit", test_minimums_do_not_fit);

@@ -99,7 +99,9 @@ static void random_world(struct world *world)
         domain->actual_kib = random_size(most);
         domain->cap_kib = check_random_below(3) ? random_size(most) : domain->actual_kib;
         domain->claim_kib = check_random_below(6) ? 0 : random_size(most);
-        domain->slack_kib = check_random_below(6) ? check_random_below(3) * 1024 : random_size(most);
+        domain->slack_kib = check_random_below(3) * 1024;
+        if (check_random_below(6) == 0)
+            domain->slack_kib = random_size(most);
         domain->target_kib = check_random_below(2) ? random_size(most)
                              : domain->cap_kib > domain->slack_kib
                                  ? domain->cap_kib - domain->slack_kib
@@ -331,8 +333,8 @@ static void test_gives_all(void)
     }
 }
 
-/* When the promise was broken by others, the calls mend it, or leave no domain anything to take; and
- * nobody loses more for it than is needed. */
+/* When the promise was broken by others, the calls mend it, or leave no domain anything to take;
+ * and nobody loses more for it than is needed. */
 static void test_mends(void)
 {
     struct world world;
