@@ -20,8 +20,8 @@
 #define CAREFUL_MS 200
 #define CAREFUL_PRESSED_MS 1000
 
-/* A driver that got nothing for so long sleeps; only another value of the target wakes it. */
-#define NUDGE_MS 2000
+/* A driver that has not moved for so long sleeps. */
+#define NUDGE_MS 1000
 #define PAGE_KIB 4
 
 static uint64_t smaller(uint64_t a, uint64_t b)
@@ -72,16 +72,23 @@ static bool too_small(const struct round *round, struct domain *domain, uint64_t
     return round->now_ms - domain->small_ms < SMALL_MS;
 }
 
-/* It stopped short of its target: a page less is another value, and costs nothing. */
-static uint64_t nudge(const struct round *round, struct domain *domain)
+/* A driver that could not go on sleeps, for 2, 4, 8 s and then for an hour; a page less is another
+ * value of the target, costs nothing, and wakes it at once. still_ms: it moved last. */
+static uint64_t nudge(const struct round *round, struct domain *domain, uint64_t still_ms)
 {
-    uint64_t since = larger(domain->conduct.short_ms, domain->nudge_ms);
-
-    if (domain->conduct.short_ms == 0 || round->now_ms - since < NUDGE_MS
-        || domain->target_kib < PAGE_KIB)
+    if (round->now_ms - larger(still_ms, domain->nudge_ms) < NUDGE_MS
+        || domain->target_kib < target_for(domain, domain->min_kib) + PAGE_KIB)
         return domain->target_kib;
     domain->nudge_ms = round->now_ms;
     return domain->target_kib - PAGE_KIB;
+}
+
+/* It is where it should be; but it may have stopped short of its target. */
+static uint64_t rest(const struct round *round, struct domain *domain)
+{
+    if (domain->conduct.short_ms == 0)
+        return domain->target_kib;
+    return nudge(round, domain, domain->conduct.short_ms);
 }
 
 /* The next step down, where it uses what it is asked for. */
@@ -107,7 +114,7 @@ static uint64_t shrink(const struct round *round, struct domain *domain, uint64_
     if (wanted >= from)
         return wanted;
     if (conduct_owes(domain))
-        return domain->target_kib;
+        return nudge(round, domain, domain->conduct.progress_ms);
     if (round->urgent || fast >= core)
         return fast;
     if (from > core)
@@ -144,7 +151,7 @@ static uint64_t next_target(const struct round *round, struct domain *domain)
     if (in_grace(round, domain) && wanted <= domain->target_kib)
         return domain->target_kib;
     if (too_small(round, domain, wanted))
-        return nudge(round, domain);
+        return rest(round, domain);
     if (wanted > domain->target_kib)
         return wanted;
     return shrink(round, domain, wanted);
