@@ -224,33 +224,28 @@ static void guard(struct round *round)
             round->calls[c].target_kib;
 }
 
-/* In the guard's order. After a call that failed nothing is given any more: what was to be given
- * may not have been let go. Losses go on: they need nobody. */
+/* In the guard's order. A call that fails leaves the others as right as they were: gifts draw only
+ * on the headroom that was observed, not on what this round's losses let go. */
 static void apply(struct engine *engine)
 {
     struct round *round = &engine->round;
     const struct host_ops *ops = engine->host->ops;
-    bool failed = false;
 
     for (size_t c = 0; c < round->call_count && !engine->dry_run; c++) {
         const struct guard_call *call = &round->calls[c];
         struct domain *domain = &round->domains[round->guard_index[call->index]];
-        int r;
+        int r = ops->set_target(engine->host, domain, call->target_kib, call->cap_kib);
 
-        if (call->gift && failed)
-            continue;
-        r = ops->set_target(engine->host, domain, call->target_kib, call->cap_kib);
-        if (r < 0) {
-            failed = true;
-            engine->calls_failed++;
-            if (r != -ESRCH)
-                round_note(round, EVENT_CALL_FAILED, domain, "target %llu KiB: %s",
-                           (unsigned long long)call->target_kib, strerror(-r));
+        if (r == 0) {
+            engine->calls_made++;
+            domain->target_kib = call->target_kib;
+            domain->cap_kib = call->cap_kib;
             continue;
         }
-        engine->calls_made++;
-        domain->target_kib = call->target_kib;
-        domain->cap_kib = call->cap_kib;
+        engine->calls_failed++;
+        if (r != -ESRCH)
+            round_note(round, EVENT_CALL_FAILED, domain, "target %llu KiB: %s",
+                       (unsigned long long)call->target_kib, strerror(-r));
     }
 }
 

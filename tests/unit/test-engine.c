@@ -133,7 +133,7 @@ static void test_reading_while_guests_move(void)
     model_free_all(&model);
 }
 
-/* After a call that failed nothing is given in that round; the rest goes on. */
+/* A call that fails costs the others nothing. */
 static void test_failing_calls(void)
 {
     struct model model;
