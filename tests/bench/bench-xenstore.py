@@ -65,7 +65,7 @@ def daemon_load(count, seconds):
     """Every guest posts once a second."""
     with Host(STORE, 512 + count * 300) as host:
         crowd(host, count, 1000)
-        host.start_daemon(CONFIG)
+        host.start_daemon("") # as it comes
         wait_for(lambda: len(host.shown()) == count + 1)
         time.sleep(5) # the first moves are over; what is measured is a quiet host
         before, _ = usage(host.daemon.pid)
