@@ -145,8 +145,7 @@ static void watch_shortfall(const struct round *round, struct domain *domain)
 
     if (!is_short(domain)) {
         conduct->short_ms = 0;
-    } else if (conduct->short_ms == 0
-               || domain->actual_kib >= conduct->short_kib + PROGRESS_KIB) {
+    } else if (conduct->short_ms == 0 || domain->actual_kib >= conduct->short_kib + PROGRESS_KIB) {
         conduct->short_ms = round->now_ms;
         conduct->short_kib = domain->actual_kib;
     }

@@ -35,8 +35,8 @@ struct knot {
 
 /* Linux' minimum_target(); see demand.h. */
 static const struct knot knots[] = {
-    { 0, 0 },       { 16, 16 },     { 32, 24 },     { 128, 72 },      { 512, 168 },
-    { 2048, 360 },  { 8192, 552 },  { 32768, 1320 }, { 131072, 4392 },
+    { 0, 0 },      { 16, 16 },    { 32, 24 },      { 128, 72 },      { 512, 168 },
+    { 2048, 360 }, { 8192, 552 }, { 32768, 1320 }, { 131072, 4392 },
 };
 
 #define KNOTS (sizeof(knots) / sizeof(knots[0]))
@@ -127,8 +127,8 @@ static void take_post(struct domain *domain)
     demand->margin_kib = tells ? margin : 0;
     if (elapsed_ms > 0) {
         uint64_t stall = per_second(post->report.some_us, demand->stall_us, elapsed_ms) / 1000;
-        uint64_t swap_in = per_second(post->report.swap_in_pages, demand->swap_in_pages,
-                                      elapsed_ms);
+        uint64_t swap_in =
+            per_second(post->report.swap_in_pages, demand->swap_in_pages, elapsed_ms);
         uint64_t step = boost_step_kib(domain, stall > 1000 ? 1000 : stall, swap_in);
 
         demand->calm = stall < STALL_LOW;

@@ -147,16 +147,15 @@ static void reckon(struct round *round)
         uint64_t untaken = guard_untaken_kib(&as_seen, as_seen.cap_kib);
 
         round->promised_kib += untaken;
-        domain->shares = touchable(domain)
-                         && (domain->conduct.class != CONDUCT_UNHELPFUL
-                             || domain->actual_kib < domain->min_kib);
+        domain->shares =
+            touchable(domain)
+            && (domain->conduct.class != CONDUCT_UNHELPFUL || domain->actual_kib < domain->min_kib);
         if (!domain->shares) {
             share -= (int64_t)untaken;
             continue;
         }
         /* At rest a domain's cap is so much above what it holds. */
-        share += (int64_t)domain->actual_low_kib - (int64_t)domain->slack_kib
-                 + domain->offset_kib;
+        share += (int64_t)domain->actual_low_kib - (int64_t)domain->slack_kib + domain->offset_kib;
         domain->bottom_kib = bottom_of(round, domain);
         minimums += domain->min_kib;
         bottoms += domain->bottom_kib;
@@ -216,8 +215,8 @@ static void guard(struct round *round)
         domain->grant_kib = domain->target_kib;
         if (planned->fixed)
             continue;
-        round->waiting |= planned->grant_cap_kib + GUARD_STEP_KIB
-                          <= planned->goal_kib + planned->slack_kib;
+        round->waiting |=
+            planned->grant_cap_kib + GUARD_STEP_KIB <= planned->goal_kib + planned->slack_kib;
     }
     for (size_t c = 0; c < round->call_count; c++)
         round->domains[round->guard_index[round->calls[c].index]].grant_kib =

@@ -13,9 +13,9 @@ struct engine {
     struct config config; /* owned */
     const struct policy *policy;
     struct round round;
-    bool dry_run;          /* everything but the calls */
-    bool minimums_told;    /* the operator knows that the minimums do not fit */
-    bool headroom_told;    /* ... that the promise is broken */
+    bool dry_run;       /* everything but the calls */
+    bool minimums_told; /* the operator knows that the minimums do not fit */
+    bool headroom_told; /* ... that the promise is broken */
     uint64_t calls_made;
     uint64_t calls_failed;
 };
@@ -34,11 +34,11 @@ int engine_round(struct engine *engine, uint64_t *ret_next_ms);
 
 /* The host's figures for people. */
 struct engine_totals {
-    uint64_t actual_kib;        /* held by all domains */
-    uint64_t freeable_kib;      /* what could be taken without hurting: down to need */
-    uint64_t freeable_min_kib;  /* down to the minimums */
-    uint64_t guaranteed_kib;    /* sum of the minimums */
-    uint64_t unhelpful;         /* domains so judged */
+    uint64_t actual_kib;       /* held by all domains */
+    uint64_t freeable_kib;     /* what could be taken without hurting: down to need */
+    uint64_t freeable_min_kib; /* down to the minimums */
+    uint64_t guaranteed_kib;   /* sum of the minimums */
+    uint64_t unhelpful;        /* domains so judged */
 };
 void engine_totals(const struct engine *engine, struct engine_totals *ret_totals);
 

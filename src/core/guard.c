@@ -116,8 +116,8 @@ int64_t guard_headroom_kib(const struct guard_host *host, const struct guard_dom
       @*/
     for (size_t i = 0; i < n; i++)
         untaken_kib += guard_untaken_kib(&domains[i], domains[i].cap_kib);
-    return (int64_t)host->free_kib - (int64_t)host->claims_kib - (int64_t)host->reserve_kib -
-           (int64_t)host->reserved_kib - (int64_t)untaken_kib;
+    return (int64_t)host->free_kib - (int64_t)host->claims_kib - (int64_t)host->reserve_kib
+           - (int64_t)host->reserved_kib - (int64_t)untaken_kib;
 }
 
 /* The cap with which a domain has its minimum. */
@@ -136,8 +136,8 @@ static uint64_t min_cap(const struct guard_domain *domain)
   @*/
 bool guard_minimums_fit(const struct guard_host *host, const struct guard_domain *domains, size_t n)
 {
-    int64_t left_kib = (int64_t)host->free_kib - (int64_t)host->claims_kib -
-                       (int64_t)host->reserve_kib - (int64_t)host->reserved_kib;
+    int64_t left_kib = (int64_t)host->free_kib - (int64_t)host->claims_kib
+                       - (int64_t)host->reserve_kib - (int64_t)host->reserved_kib;
 
     /*@ loop invariant 0 <= i <= n;
       @ loop invariant left_kib == \at(left_kib, LoopEntry) - minimums_sum(domains, i);
@@ -202,8 +202,8 @@ static uint64_t lower(struct guard_domain *domains, size_t n, bool minimums_fit)
 
         if (!domain->fixed && cap_kib > goal_cap_kib)
             cap_kib = goal_cap_kib;
-        gained_kib += guard_untaken_kib(domain, domain->cap_kib) -
-                      guard_untaken_kib(domain, cap_kib);
+        gained_kib +=
+            guard_untaken_kib(domain, domain->cap_kib) - guard_untaken_kib(domain, cap_kib);
         domain->grant_cap_kib = cap_kib;
     }
     return gained_kib;

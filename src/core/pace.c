@@ -58,8 +58,8 @@ static uint64_t wanted_target(const struct domain *domain)
 /* A change that is not worth a call now; but no error stays for good. */
 static bool too_small(const struct round *round, struct domain *domain, uint64_t wanted)
 {
-    uint64_t change = wanted > domain->target_kib ? wanted - domain->target_kib
-                                                  : domain->target_kib - wanted;
+    uint64_t change =
+        wanted > domain->target_kib ? wanted - domain->target_kib : domain->target_kib - wanted;
 
     if (change >= larger(STEP_KIB, domain->target_kib / SMALL_SHARE) || change == 0) {
         domain->small_ms = 0;

@@ -72,37 +72,37 @@ struct limits {
 /* Stage judge: what was asked of the domain, and what it did. */
 struct conduct {
     enum conduct_class class;
-    uint64_t since_ms;      /* in this class */
-    bool stalled;           /* asked to shrink, makes no progress, and uses what it holds */
+    uint64_t since_ms; /* in this class */
+    bool stalled;      /* asked to shrink, makes no progress, and uses what it holds */
     uint64_t stalled_at_kib;
-    uint64_t asked_ms;      /* begin of the outstanding request to shrink; 0: none */
+    uint64_t asked_ms;       /* begin of the outstanding request to shrink; 0: none */
     uint64_t asked_from_kib; /* held when it was asked */
-    uint64_t low_kib;       /* least held since then, at the last real progress */
-    uint64_t progress_ms;   /* time of the last real progress */
-    uint64_t short_ms;      /* below its target without progress since; 0: not */
-    uint64_t short_kib;     /* held then */
-    uint64_t retry_ms;      /* not asked again before */
-    uint64_t retry_wait_ms; /* the pause after the next failure */
+    uint64_t low_kib;        /* least held since then, at the last real progress */
+    uint64_t progress_ms;    /* time of the last real progress */
+    uint64_t short_ms;       /* below its target without progress since; 0: not */
+    uint64_t short_kib;      /* held then */
+    uint64_t retry_ms;       /* not asked again before */
+    uint64_t retry_wait_ms;  /* the pause after the next failure */
 };
 
 /* Stage estimate: the memory of the loop on one domain's posts. */
 struct demand {
-    uint64_t post_ms;     /* when the post came that was looked at last; 0: none yet */
-    uint64_t used_kib;    /* held and not droppable, by that post */
-    uint64_t stall_us;    /* counts of that post */
+    uint64_t post_ms;  /* when the post came that was looked at last; 0: none yet */
+    uint64_t used_kib; /* held and not droppable, by that post */
+    uint64_t stall_us; /* counts of that post */
     uint64_t swap_in_pages;
-    bool calm;            /* no pressure between the last two posts: the boost may go */
-    uint64_t raw_kib;     /* what it uses by that post, and the rise that it goes on with */
-    uint64_t margin_kib;  /* room to grow into, by that post */
-    uint64_t boost_kib;   /* what pressure added */
+    bool calm;           /* no pressure between the last two posts: the boost may go */
+    uint64_t raw_kib;    /* what it uses by that post, and the rise that it goes on with */
+    uint64_t margin_kib; /* room to grow into, by that post */
+    uint64_t boost_kib;  /* what pressure added */
     uint64_t updated_ms;
 };
 
 struct domain {
     /* identity: a domid alone is used again after a domain's end */
     uint32_t domid;
-    bool seen;            /* in the observation that is under way */
-    bool is_new;          /* not told yet */
+    bool seen;   /* in the observation that is under way */
+    bool is_new; /* not told yet */
     uint8_t uuid[16];
     char name[DOMAIN_NAME_SIZE];
     enum domain_type type;
@@ -114,11 +114,11 @@ struct domain {
     uint64_t actual_kib;     /* held now */
     uint64_t actual_low_kib; /* the least of the two readings around the host's own (host.h) */
     uint64_t cap_kib;
-    uint64_t claim_kib;      /* claimed and not yet taken */
+    uint64_t claim_kib; /* claimed and not yet taken */
     uint64_t target_kib;
-    uint64_t start_kib;      /* target when first seen */
+    uint64_t start_kib; /* target when first seen */
     uint64_t static_max_kib;
-    uint64_t slack_kib;      /* cap above target, as the toolstack's call sets it */
+    uint64_t slack_kib; /* cap above target, as the toolstack's call sets it */
     struct post post;
 
     /* configuration, applied by config_apply() */
@@ -147,10 +147,10 @@ struct domain {
     uint64_t want_kib;   /* held */
 
     /* pace */
-    uint64_t small_ms;  /* a change too small for a call is wanted since; 0: not */
-    uint64_t step_ms;   /* last step of a careful shrink */
-    uint64_t nudge_ms;  /* last time a sleeping balloon driver was woken */
-    uint64_t goal_kib;  /* target to reach this round */
+    uint64_t small_ms; /* a change too small for a call is wanted since; 0: not */
+    uint64_t step_ms;  /* last step of a careful shrink */
+    uint64_t nudge_ms; /* last time a sleeping balloon driver was woken */
+    uint64_t goal_kib; /* target to reach this round */
 
     /* guard */
     uint64_t grant_kib; /* target that the guard let through */
@@ -206,7 +206,7 @@ struct round {
 
     /* guard */
     int64_t headroom_kib;
-    uint64_t slip_kib; /* counted in it: what seemed to be missing while guests moved */
+    uint64_t slip_kib;     /* counted in it: what seemed to be missing while guests moved */
     uint64_t promised_kib; /* granted and not taken yet, over all domains */
 
     struct domain *domains; /* ascending by domid */
@@ -252,8 +252,8 @@ void round_note(struct round *round, enum event_kind kind, const struct domain *
 const char *domain_type_name(enum domain_type type);
 const char *domain_phase_name(enum domain_phase phase);
 const char *conduct_name(enum conduct_class class);
-const char *reason_name(enum reason reason); /* a word: "need" */
-const char *reason_text(enum reason reason); /* a phrase: "has what it needs" */
+const char *reason_name(enum reason reason);  /* a word: "need" */
+const char *reason_text(enum reason reason);  /* a phrase: "has what it needs" */
 const char *event_name(enum event_kind kind); /* as on the socket: "CONDUCT" */
 
 #endif

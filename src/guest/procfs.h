@@ -5,8 +5,15 @@
 
 #include "report/report.h"
 
-enum { PROCFS_MEMINFO, PROCFS_VMSTAT, PROCFS_PRESSURE, PROCFS_UPTIME, PROCFS_CURRENT,
-       PROCFS_TARGET, PROCFS_FILES };
+enum {
+    PROCFS_MEMINFO,
+    PROCFS_VMSTAT,
+    PROCFS_PRESSURE,
+    PROCFS_UPTIME,
+    PROCFS_CURRENT,
+    PROCFS_TARGET,
+    PROCFS_FILES
+};
 
 /* The files, kept open and read again from the start. -1: not there, its fields are not posted. */
 struct procfs {

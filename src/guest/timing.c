@@ -34,8 +34,8 @@ static uint64_t smaller(uint64_t a, uint64_t b)
 
 static bool memory_changed(const struct report *now, const struct report *posted)
 {
-    uint64_t matters = smaller(now->total_kib / CHANGE_SHARE,
-                               posted->available_kib / CHANGE_SHARE_AVAILABLE);
+    uint64_t matters =
+        smaller(now->total_kib / CHANGE_SHARE, posted->available_kib / CHANGE_SHARE_AVAILABLE);
 
     if (matters < CHANGE_KIB)
         matters = CHANGE_KIB;

@@ -53,7 +53,7 @@ enum {
 struct watched {
     bool known;
     uint8_t uuid[16];
-    unsigned stale;     /* READ_... */
+    unsigned stale; /* READ_... */
     bool muted;
     uint64_t muted_ms;
     uint64_t read_ms;   /* of a muted one */
@@ -189,8 +189,7 @@ static void watch_domain(struct host_xen *xen, uint32_t domid)
 
     (void)snprintf(token, sizeof(token), "%" PRIu32, domid);
     for (size_t i = 0; i < sizeof(watched_nodes) / sizeof(watched_nodes[0]); i++) {
-        (void)snprintf(path, sizeof(path), "/local/domain/%" PRIu32 "/%s", domid,
-                       watched_nodes[i]);
+        (void)snprintf(path, sizeof(path), "/local/domain/%" PRIu32 "/%s", domid, watched_nodes[i]);
         if (!xs_watch(xen->watcher, path, token) && errno != EEXIST)
             xen->lost = true;
     }
@@ -203,8 +202,7 @@ static void unwatch_domain(struct host_xen *xen, uint32_t domid)
 
     (void)snprintf(token, sizeof(token), "%" PRIu32, domid);
     for (size_t i = 0; i < sizeof(watched_nodes) / sizeof(watched_nodes[0]); i++) {
-        (void)snprintf(path, sizeof(path), "/local/domain/%" PRIu32 "/%s", domid,
-                       watched_nodes[i]);
+        (void)snprintf(path, sizeof(path), "/local/domain/%" PRIu32 "/%s", domid, watched_nodes[i]);
         (void)xs_unwatch(xen->watcher, path, token);
     }
 }
@@ -407,8 +405,8 @@ static uint64_t started_ms(struct host_xen *xen, const libxl_dominfo *info, uint
     (void)snprintf(path, sizeof(path),
                    "/vm/%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x"
                    "/start_time",
-                   u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11],
-                   u[12], u[13], u[14], u[15]);
+                   u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12],
+                   u[13], u[14], u[15]);
     value = xs_read(xen->store, XBT_NULL, path, &len);
     if (!value)
         return first_seen_ms;

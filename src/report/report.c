@@ -12,7 +12,10 @@ struct field {
     bool required;
 };
 
-#define FIELD(member, is_required) { #member, offsetof(struct report, member), is_required }
+#define FIELD(member, is_required)                            \
+    {                                                         \
+#member, offsetof(struct report, member), is_required \
+    }
 
 static const struct field fields[] = {
     { "v", offsetof(struct report, version), true },

@@ -28,13 +28,13 @@
 /* Sizes are KiB as the guest's kernel counts them; counts grow since the guest's boot, so that the
  * reader makes rates of them with its own clock; avg10 is in hundredths of a percent (0 to 10000). */
 struct report {
-    uint64_t version;              /* REPORT_VERSION; required */
-    uint64_t seq;                  /* one more with each post; required */
-    uint64_t uptime_ms;            /* of the guest */
-    uint64_t total_kib;            /* MemTotal; required */
-    uint64_t free_kib;             /* MemFree */
-    uint64_t available_kib;        /* MemAvailable; required, at most total_kib */
-    uint64_t committed_kib;        /* Committed_AS */
+    uint64_t version;       /* REPORT_VERSION; required */
+    uint64_t seq;           /* one more with each post; required */
+    uint64_t uptime_ms;     /* of the guest */
+    uint64_t total_kib;     /* MemTotal; required */
+    uint64_t free_kib;      /* MemFree */
+    uint64_t available_kib; /* MemAvailable; required, at most total_kib */
+    uint64_t committed_kib; /* Committed_AS */
     uint64_t active_anon_kib;
     uint64_t inactive_anon_kib;
     uint64_t active_file_kib;
@@ -42,19 +42,19 @@ struct report {
     uint64_t dirty_kib;
     uint64_t slab_reclaimable_kib;
     uint64_t swap_total_kib;
-    uint64_t swap_free_kib;        /* at most swap_total_kib */
-    uint64_t swap_in_pages;        /* counts */
+    uint64_t swap_free_kib; /* at most swap_total_kib */
+    uint64_t swap_in_pages; /* counts */
     uint64_t swap_out_pages;
     uint64_t refault_anon_pages;
     uint64_t refault_file_pages;
     uint64_t major_faults;
     uint64_t direct_reclaim_pages;
     uint64_t oom_kills;
-    uint64_t some_avg10_centi;     /* pressure stall, hundredths of a percent */
+    uint64_t some_avg10_centi; /* pressure stall, hundredths of a percent */
     uint64_t full_avg10_centi;
-    uint64_t some_us;              /* counts: stalled time since boot */
+    uint64_t some_us; /* counts: stalled time since boot */
     uint64_t full_us;
-    uint64_t balloon_current_kib;  /* what the guest's balloon driver says of itself */
+    uint64_t balloon_current_kib; /* what the guest's balloon driver says of itself */
     uint64_t balloon_target_kib;
 };
 

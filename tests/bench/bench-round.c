@@ -133,8 +133,8 @@ static void bench_round(uint32_t domains)
         us[i] = now_us() - start - bench.observe_us;
     }
     qsort(us, ROUNDS, sizeof(us[0]), ascending);
-    printf("{\"name\": \"round\", \"domains\": %" PRIu32 ", \"us\": %" PRIu64 ", \"us_p99\": %" PRIu64
-           "}\n",
+    printf("{\"name\": \"round\", \"domains\": %" PRIu32 ", \"us\": %" PRIu64
+           ", \"us_p99\": %" PRIu64 "}\n",
            domains, us[ROUNDS / 2], us[ROUNDS * 99 / 100]);
     engine_free(&engine);
 }
@@ -159,8 +159,8 @@ static void bench_fill(size_t n)
         us[i] = now_us() - start;
     }
     qsort(us, ROUNDS, sizeof(us[0]), ascending);
-    printf("{\"name\": \"fill\", \"domains\": %zu, \"us\": %" PRIu64 ", \"us_p99\": %" PRIu64 "}\n", n,
-           us[ROUNDS / 2], us[ROUNDS * 99 / 100]);
+    printf("{\"name\": \"fill\", \"domains\": %zu, \"us\": %" PRIu64 ", \"us_p99\": %" PRIu64 "}\n",
+           n, us[ROUNDS / 2], us[ROUNDS * 99 / 100]);
     free(items);
 }
 

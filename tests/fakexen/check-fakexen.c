@@ -25,8 +25,8 @@
 #define HVM 13
 #define SLACK_KIB 1024 /* libxl sets the cap that much above the target */
 #define VIDEO_KIB 8192
-#define WAIT_MS 5000   /* what must come; it comes in a few ms */
-#define QUIET_MS 100   /* what must not come */
+#define WAIT_MS 5000 /* what must come; it comes in a few ms */
+#define QUIET_MS 100 /* what must not come */
 
 static int tests;
 static int failures;
@@ -93,15 +93,27 @@ static uint64_t max_kib(uint32_t domid)
 
 static void check_create(void)
 {
-    struct domain_spec pvh = { .domid = PVH, .name = "g11", .type = DOMAIN_PVH,
-                               .held_kib = 524288, .target_kib = 524288,
-                               .static_max_kib = 1048576, .vcpus = 2 };
-    struct domain_spec pv = { .domid = PV, .name = "g12", .type = DOMAIN_PV,
-                              .held_kib = 524288, .target_kib = 524288,
-                              .static_max_kib = 1048576, .vcpus = 1 };
-    struct domain_spec hvm = { .domid = HVM, .name = "g13", .type = DOMAIN_HVM,
-                               .held_kib = 262144, .target_kib = 262144,
-                               .static_max_kib = 1048576, .vcpus = 1 };
+    struct domain_spec pvh = { .domid = PVH,
+                               .name = "g11",
+                               .type = DOMAIN_PVH,
+                               .held_kib = 524288,
+                               .target_kib = 524288,
+                               .static_max_kib = 1048576,
+                               .vcpus = 2 };
+    struct domain_spec pv = { .domid = PV,
+                              .name = "g12",
+                              .type = DOMAIN_PV,
+                              .held_kib = 524288,
+                              .target_kib = 524288,
+                              .static_max_kib = 1048576,
+                              .vcpus = 1 };
+    struct domain_spec hvm = { .domid = HVM,
+                               .name = "g13",
+                               .type = DOMAIN_HVM,
+                               .held_kib = 262144,
+                               .target_kib = 262144,
+                               .static_max_kib = 1048576,
+                               .vcpus = 1 };
 
     ok(xs_watch(dom0, "@introduceDomain", "introduced"), "watch @introduceDomain");
     ok(xs_watch(dom0, "@releaseDomain", "released"), "watch @releaseDomain");
@@ -132,8 +144,7 @@ static void check_information(void)
            && physinfo.free_pages == hv->free_pages,
        "libxl_get_physinfo");
     libxl_physinfo_dispose(&physinfo);
-    ok(libxl_get_free_memory(ctx, &kib) == 0 && kib == hv->free_pages * 4,
-       "libxl_get_free_memory");
+    ok(libxl_get_free_memory(ctx, &kib) == 0 && kib == hv->free_pages * 4, "libxl_get_free_memory");
 
     libxl_dominfo_init(&info);
     ok(libxl_domain_info(ctx, &info, PVH) == 0 && info.current_memkb == 524288
@@ -168,8 +179,8 @@ static void check_targets(void)
         ok(libxl_set_memory_target(ctx, domid, 400000, 0, 1) == 0,
            "libxl_set_memory_target(%u, enforce)", domid);
         good = libxl_get_memory_target(ctx, domid, &target_kib) == 0;
-        ok(good && target_kib == 400000 - video_kib,
-           "the target of %u is %llu KiB", domid, (unsigned long long)target_kib);
+        ok(good && target_kib == 400000 - video_kib, "the target of %u is %llu KiB", domid,
+           (unsigned long long)target_kib);
         ok(max_kib(domid) == 400000 + SLACK_KIB, "the cap of %u is %llu KiB", domid,
            (unsigned long long)max_kib(domid));
     }
@@ -198,8 +209,9 @@ static void check_scheduler(void)
 
 static void check_faults(void)
 {
-    struct hv_fault fault = { .op = __HYPERVISOR_domctl, .cmd = XEN_DOMCTL_max_mem, .domid = PV,
-                              .count = 1, .err = EBUSY };
+    struct hv_fault fault = {
+        .op = __HYPERVISOR_domctl, .cmd = XEN_DOMCTL_max_mem, .domid = PV, .count = 1, .err = EBUSY
+    };
 
     ok(hv_fault_add(hv, &fault) == 0, "add a fault");
     ok(libxl_set_memory_target(ctx, PV, 300000, 0, 1) == ERROR_FAIL,
@@ -223,8 +235,7 @@ static void check_guest_rights(struct xs_handle *guest)
        "it may not read another's name");
     errno = 0;
     ok(!xs_introduce_domain(guest, PV, 1, 1) && errno == EACCES, "it may not introduce domains");
-    ok(domain_permit(dom0, PVH, "memory/meminfo") == 0
-           && write_node(guest, "memory/meminfo", "1"),
+    ok(domain_permit(dom0, PVH, "memory/meminfo") == 0 && write_node(guest, "memory/meminfo", "1"),
        "it writes a node that dom0 has made its own");
 }
 

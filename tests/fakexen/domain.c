@@ -51,10 +51,9 @@ void domain_uuid(struct hv *hv, uint32_t domid, char ret_text[37])
 {
     const uint8_t *u = hv->domains[domid].uuid;
 
-    snprintf(ret_text, 37,
-             "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
-             u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12],
-             u[13], u[14], u[15]);
+    snprintf(ret_text, 37, "%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+             u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13],
+             u[14], u[15]);
 }
 
 /* A new one. The number of the domain is in it, for whoever reads a log. */
@@ -151,9 +150,17 @@ static void put_start_time(struct writer *writer, const char *vm)
 static void put_domain(struct writer *writer, const struct domain_spec *spec, const char *uuid)
 {
     static const char *const owned[] = {
-        "data", "control/shutdown", "control/feature-poweroff", "control/feature-reboot",
-        "control/feature-suspend", "control/sysrq", "device/suspend/event-channel", "drivers",
-        "feature", "attr", "error",
+        "data",
+        "control/shutdown",
+        "control/feature-poweroff",
+        "control/feature-reboot",
+        "control/feature-suspend",
+        "control/sysrq",
+        "device/suspend/event-channel",
+        "drivers",
+        "feature",
+        "attr",
+        "error",
     };
     uint32_t domid = spec->domid;
     char vm[VALUE_SIZE];

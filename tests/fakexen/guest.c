@@ -213,10 +213,8 @@ int guest_set_dialect(struct guest *guest, struct xs_handle *dom0, const char *w
         enum dialect dialect;
         const char *const *nodes;
     } dialects[] = {
-        { "none", DIALECT_NONE, none },
-        { "ballast", DIALECT_BALLAST, none },
-        { "xenserver", DIALECT_XENSERVER, none },
-        { "qubes", DIALECT_QUBES, qubes },
+        { "none", DIALECT_NONE, none },           { "ballast", DIALECT_BALLAST, none },
+        { "xenserver", DIALECT_XENSERVER, none }, { "qubes", DIALECT_QUBES, qubes },
         { "selfballoon", DIALECT_SELF, self },
     };
     size_t i;

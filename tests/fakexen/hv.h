@@ -15,7 +15,7 @@
 #define HV_DOMAINS 32752 /* DOMID_FIRST_RESERVED is 0x7ff0; the index is the domid */
 #define HV_ANY_DOMAIN UINT32_MAX
 #define HV_FAULTS 16
-#define HV_OPS 64  /* hypercall numbers */
+#define HV_OPS 64   /* hypercall numbers */
 #define HV_CMDS 128 /* sub-commands that are counted */
 
 struct hv_domain {
@@ -41,8 +41,8 @@ struct hv_domain {
 /* What the hypervisor does to the caller's next calls that match, instead of answering. Only
  * processes with FAKEXEN_VICTIM in their environment meet faults. */
 struct hv_fault {
-    uint32_t op;  /* hypercall number, such as __HYPERVISOR_domctl */
-    uint32_t cmd; /* such as XEN_DOMCTL_max_mem */
+    uint32_t op;    /* hypercall number, such as __HYPERVISOR_domctl */
+    uint32_t cmd;   /* such as XEN_DOMCTL_max_mem */
     uint32_t domid; /* or HV_ANY_DOMAIN */
     uint32_t skip;  /* so many matching calls pass first */
     uint32_t count; /* so many fail then; 0: this entry is free or used up */
@@ -152,7 +152,7 @@ void hv_remove(struct hv *hv, struct hv_domain *domain);
 /* What a toolstack's first calls for a new domain come to. Returns 0, -EEXIST, -ENOMEM, -EINVAL. */
 int hv_domain_create(struct hv *hv, uint32_t domid, const uint8_t uuid[16], bool hvm,
                      uint64_t pages, uint64_t max_pages, uint32_t vcpus);
-int hv_domain_destroy(struct hv *hv, uint32_t domid);          /* 0 or -ESRCH */
+int hv_domain_destroy(struct hv *hv, uint32_t domid);                  /* 0 or -ESRCH */
 int hv_domain_shutdown(struct hv *hv, uint32_t domid, uint8_t reason); /* 0 or -ESRCH */
 
 /* A balloon driver asks for pages: as many as the cap and the host allow. Returns how many came. */

@@ -196,8 +196,7 @@ static void sysctl_physinfo(struct xen_sysctl_physinfo *info)
     info->max_cpu_id = hv->cpus - 1;
     info->nr_nodes = 1;
     info->cpu_khz = CPU_KHZ;
-    info->capabilities =
-        XEN_SYSCTL_PHYSCAP_hvm | XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_hap;
+    info->capabilities = XEN_SYSCTL_PHYSCAP_hvm | XEN_SYSCTL_PHYSCAP_pv | XEN_SYSCTL_PHYSCAP_hap;
     info->total_pages = hv->total_pages;
     info->free_pages = hv->free_pages;
     info->outstanding_pages = hv->claim_pages;

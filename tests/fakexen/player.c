@@ -331,8 +331,7 @@ static int fault(struct player *player, char **words, int n)
 
     if (n < 6 || word_number(words[1], HV_OPS - 1, &op) < 0
         || word_number(words[2], UINT32_MAX, &cmd) < 0
-        || word_domid(words[3], true, &fault.domid) < 0
-        || word_number(words[4], 4095, &error) < 0
+        || word_domid(words[3], true, &fault.domid) < 0 || word_number(words[4], 4095, &error) < 0
         || word_number(words[5], UINT32_MAX, &count) < 0)
         return -EINVAL;
     fault.op = (uint32_t)op;
@@ -446,9 +445,8 @@ static void command_offence(struct player *player, char **words, int n)
         player_answer("error none");
         return;
     }
-    player_answer("ok domid=%u actor=%s headroom_before_kib=%" PRId64
-                  " headroom_after_kib=%" PRId64 " held_kib=%" PRIu64 " cap_before_kib=%" PRIu64
-                  " cap_after_kib=%" PRIu64,
+    player_answer("ok domid=%u actor=%s headroom_before_kib=%" PRId64 " headroom_after_kib=%" PRId64
+                  " held_kib=%" PRIu64 " cap_before_kib=%" PRIu64 " cap_after_kib=%" PRIu64,
                   promise.first_domid, actors[promise.first_actor],
                   promise.first_before_pages * PAGE_KIB, promise.first_after_pages * PAGE_KIB,
                   promise.first_tot_pages * PAGE_KIB, promise.first_old_max_pages * PAGE_KIB,

@@ -24,12 +24,9 @@ static const struct {
     const char *from;
     const char *to;
 } moved[] = {
-    { "/proc/xen/xsd_kva", "xsd_kva" },
-    { "/proc/xen/xsd_port", "xsd_port" },
-    { "/var/lib/xen", "lib" },
-    { "/var/run/xen", "lib" },
-    { "/var/run/xenstored", "xs" },
-    { "/var/log/xen", "log" },
+    { "/proc/xen/xsd_kva", "xsd_kva" }, { "/proc/xen/xsd_port", "xsd_port" },
+    { "/var/lib/xen", "lib" },          { "/var/run/xen", "lib" },
+    { "/var/run/xenstored", "xs" },     { "/var/log/xen", "log" },
 };
 
 /* Returns path itself, or the moved name in buf. */

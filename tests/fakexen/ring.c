@@ -35,9 +35,9 @@ struct ring {
     struct xenstore_domain_interface *page;
     bool bound;
     int listen_fd;
-    int client_fd;    /* -1: nobody is connected */
-    bool clearing;    /* a client has left, and its watches are being undone */
-    uint32_t watched; /* the events that epoll waits for on client_fd */
+    int client_fd;     /* -1: nobody is connected */
+    bool clearing;     /* a client has left, and its watches are being undone */
+    uint32_t watched;  /* the events that epoll waits for on client_fd */
     size_t unfinished; /* so much of the message at the head of requests is not on the ring yet */
     struct buffer requests;
     struct buffer replies;

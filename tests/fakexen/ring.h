@@ -18,7 +18,7 @@
 
 #define RING_VIRQ_PORT 1u
 #define RING_PORT(domid) ((domid) + 2u)
-#define RING_DOMID(port) ((port) - 2u)
+#define RING_DOMID(port) ((port)-2u)
 
 /* Starts the thread and the socket $FAKEXEN_DIR/event, to which a datagram "V" (a domain has come
  * to an end) or "K<domid>" (the guest has changed its ring by hand) can be sent. The second call

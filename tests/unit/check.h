@@ -29,7 +29,7 @@
 
 static uint64_t check_seed = 1;
 static uint64_t check_random_state = 1;
-static bool check_long; /* BALLAST_LONG=1: the long run of property tests */
+static bool check_long;       /* BALLAST_LONG=1: the long run of property tests */
 static unsigned check_faults; /* of the test function that runs */
 static unsigned check_tests;
 static unsigned check_failed;
@@ -76,8 +76,7 @@ static inline bool check_eq(const char *file, int line, const char *what, int64_
 
     if (got == expected)
         return true;
-    snprintf(text, sizeof(text), "%.180s: got %" PRId64 ", expected %" PRId64, what, got,
-             expected);
+    snprintf(text, sizeof(text), "%.180s: got %" PRId64 ", expected %" PRId64, what, got, expected);
     return check_fault(file, line, text);
 }
 

@@ -15,7 +15,7 @@
 
 struct model_guest {
     bool there;
-    bool frozen;       /* its balloon does nothing */
+    bool frozen; /* its balloon does nothing */
     bool posts;
     enum domain_phase phase;
     uint64_t actual_kib;
@@ -33,9 +33,9 @@ struct model {
     uint64_t now_ms;
     uint64_t memory_kib; /* for domains */
     uint64_t reserve_kib;
-    uint64_t step_kib;   /* what a balloon moves between two rounds */
-    uint64_t moved_kib;  /* taken off the free memory as it is read: guests moved meanwhile */
-    unsigned broken;     /* times that the promise did not hold */
+    uint64_t step_kib;  /* what a balloon moves between two rounds */
+    uint64_t moved_kib; /* taken off the free memory as it is read: guests moved meanwhile */
+    unsigned broken;    /* times that the promise did not hold */
     struct model_guest guests[MODEL_GUESTS]; /* domid is the index plus one */
     struct engine engine;
 };
@@ -57,8 +57,8 @@ static inline int64_t model_headroom(const struct model *model)
         const struct model_guest *guest = &model->guests[i];
 
         if (guest->there)
-            left -= (int64_t)(guest->actual_kib > guest->cap_kib ? guest->actual_kib
-                                                                 : guest->cap_kib);
+            left -=
+                (int64_t)(guest->actual_kib > guest->cap_kib ? guest->actual_kib : guest->cap_kib);
     }
     return left;
 }
@@ -107,8 +107,8 @@ static inline int model_observe(struct host *host, struct round *round)
                 .dialect = DIALECT_BALLAST,
                 .at_ms = model->now_ms,
                 .held_kib = guest->actual_kib,
-                .used_kib = guest->used_kib < guest->actual_kib ? guest->used_kib
-                                                                : guest->actual_kib,
+                .used_kib =
+                    guest->used_kib < guest->actual_kib ? guest->used_kib : guest->actual_kib,
             };
             report_clear(&domain->post.report);
         }

@@ -10,9 +10,9 @@ static void test_floor(void)
         uint64_t size_mib;
         uint64_t floor_mib;
     } cases[] = {
-        { 0, 0 },       { 16, 16 },     { 32, 24 },      { 80, 48 },       { 128, 72 },
-        { 512, 168 },   { 1024, 232 },  { 2048, 360 },   { 8192, 552 },    { 32768, 1320 },
-        { 131072, 4392 }, { 262144, 8488 },
+        { 0, 0 },      { 16, 16 },      { 32, 24 },       { 80, 48 },
+        { 128, 72 },   { 512, 168 },    { 1024, 232 },    { 2048, 360 },
+        { 8192, 552 }, { 32768, 1320 }, { 131072, 4392 }, { 262144, 8488 },
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
@@ -177,8 +177,7 @@ static void test_dialects(void)
     struct post_text available = { "300000\n", 7 };
     struct post_text wish = { "614400", 6 };
 
-    CHECK_EQ(post_take_xenserver(&domain->post, total, available, domain->actual_kib,
-                                 round.now_ms),
+    CHECK_EQ(post_take_xenserver(&domain->post, total, available, domain->actual_kib, round.now_ms),
              0);
     demand_estimate(&round);
     CHECK_EQ(domain->need_kib, domain->post.used_kib + domain->post.used_kib / 4);

@@ -192,8 +192,8 @@ static void test_fair(void)
 
                 if (rich->given_kib <= (scarce ? 0 : rich->floor_kib) || poor->given_kib >= most)
                     continue;
-                CHECK((unsigned __int128)(rich->given_kib - 1) * poor->weight <=
-                      (unsigned __int128)(poor->given_kib + 1) * rich->weight);
+                CHECK((unsigned __int128)(rich->given_kib - 1) * poor->weight
+                      <= (unsigned __int128)(poor->given_kib + 1) * rich->weight);
             }
         }
     }
@@ -309,8 +309,11 @@ static void test_examples(void)
 static void test_extremes(void)
 {
     static struct fill_item items[FILL_ITEMS_MAX];
-    const uint64_t theres[] = { 0, 1, FILL_ITEMS_MAX * (FILL_KIB_MAX / 2) + 12345,
-                                FILL_ITEMS_MAX * FILL_KIB_MAX - 1, FILL_ITEMS_MAX * FILL_KIB_MAX,
+    const uint64_t theres[] = { 0,
+                                1,
+                                FILL_ITEMS_MAX * (FILL_KIB_MAX / 2) + 12345,
+                                FILL_ITEMS_MAX * FILL_KIB_MAX - 1,
+                                FILL_ITEMS_MAX * FILL_KIB_MAX,
                                 UINT64_MAX };
 
     for (size_t t = 0; t < sizeof(theres) / sizeof(theres[0]); t++) {

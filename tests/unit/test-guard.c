@@ -63,8 +63,8 @@ static wide model_headroom(const struct model *model)
 
 static wide seen_headroom(const struct world *world)
 {
-    wide headroom = (wide)world->host.free_kib - world->host.claims_kib -
-                    world->host.reserve_kib - world->host.reserved_kib;
+    wide headroom = (wide)world->host.free_kib - world->host.claims_kib - world->host.reserve_kib
+                    - world->host.reserved_kib;
 
     for (size_t i = 0; i < world->n; i++)
         headroom -= untaken(world->domains[i].actual_kib, world->domains[i].cap_kib,
@@ -121,8 +121,8 @@ static void random_world(struct world *world)
     world->host.claims_kib = check_random_below(4) ? 0 : random_size(most);
     world->host.reserve_kib = random_size(most);
     world->host.reserved_kib = check_random_below(4) ? 0 : random_size(most);
-    world->host.free_kib = world->host.claims_kib + world->host.reserve_kib +
-                           world->host.reserved_kib + untaken_kib;
+    world->host.free_kib =
+        world->host.claims_kib + world->host.reserve_kib + world->host.reserved_kib + untaken_kib;
     if (check_random_below(3) == 0)
         world->host.free_kib -= least_of(random_size(most), world->host.free_kib);
     else
@@ -175,8 +175,8 @@ static bool promise_holds(const struct world *world, const struct model *model)
 {
     wide at_first = model_headroom(&world->model);
 
-    return CHECK(model_headroom(model) >= (at_first < 0 ? at_first : 0)) &&
-           CHECK(seen_headroom(world) >= 0 || model_headroom(model) >= at_first);
+    return CHECK(model_headroom(model) >= (at_first < 0 ? at_first : 0))
+           && CHECK(seen_headroom(world) >= 0 || model_headroom(model) >= at_first);
 }
 
 static void test_every_prefix(void)
@@ -245,8 +245,8 @@ static bool at_rest(const struct guard_domain *domain)
 {
     if (domain->grant_cap_kib != domain->cap_kib)
         return false;
-    return domain->fixed || domain->cap_kib < domain->slack_kib ||
-           domain->target_kib == domain->cap_kib - domain->slack_kib;
+    return domain->fixed || domain->cap_kib < domain->slack_kib
+           || domain->target_kib == domain->cap_kib - domain->slack_kib;
 }
 
 static void test_calls(void)
@@ -286,8 +286,8 @@ static uint64_t goal_cap(const struct guard_domain *domain, bool fit)
 
 static wide cost(const struct guard_domain *domain, uint64_t from_kib, uint64_t to_kib)
 {
-    return untaken(domain->actual_kib, most_of(from_kib, to_kib), domain->claim_kib) -
-           untaken(domain->actual_kib, from_kib, domain->claim_kib);
+    return untaken(domain->actual_kib, most_of(from_kib, to_kib), domain->claim_kib)
+           - untaken(domain->actual_kib, from_kib, domain->claim_kib);
 }
 
 /* A guard that does nothing keeps the promise too: this one gives all that it can, guarantees
@@ -360,8 +360,8 @@ static void test_mends(void)
         for (size_t i = 0; i < world.n && headroom < 0; i++) {
             const struct guard_domain *domain = &world.domains[i];
 
-            CHECK(domain->fixed || domain->grant_cap_kib <= domain->slack_kib ||
-                  domain->grant_cap_kib <= domain->actual_kib + domain->claim_kib);
+            CHECK(domain->fixed || domain->grant_cap_kib <= domain->slack_kib
+                  || domain->grant_cap_kib <= domain->actual_kib + domain->claim_kib);
         }
     }
 }
@@ -400,8 +400,8 @@ static void test_sums(void)
             const struct guard_domain *domain = &world.domains[i];
 
             if (!domain->fixed)
-                left += untaken(domain->actual_kib, domain->cap_kib, domain->claim_kib) +
-                        domain->actual_kib - domain->min_kib - domain->slack_kib;
+                left += untaken(domain->actual_kib, domain->cap_kib, domain->claim_kib)
+                        + domain->actual_kib - domain->min_kib - domain->slack_kib;
         }
         CHECK_EQ(guard_minimums_fit(&world.host, world.domains, world.n), left >= 0);
     }
@@ -413,10 +413,18 @@ static void test_gift_needs_headroom(void)
 {
     struct guard_host host = { .free_kib = 164 * MIB, .reserve_kib = 64 * MIB };
     struct guard_domain domains[2] = {
-        { .actual_kib = 500 * MIB, .cap_kib = 500 * MIB, .target_kib = 499 * MIB,
-          .slack_kib = 1 * MIB, .max_kib = 2000 * MIB, .goal_kib = 2000 * MIB },
-        { .actual_kib = 300 * MIB, .cap_kib = 380 * MIB, .target_kib = 379 * MIB,
-          .slack_kib = 1 * MIB, .max_kib = 2000 * MIB, .goal_kib = 299 * MIB },
+        { .actual_kib = 500 * MIB,
+          .cap_kib = 500 * MIB,
+          .target_kib = 499 * MIB,
+          .slack_kib = 1 * MIB,
+          .max_kib = 2000 * MIB,
+          .goal_kib = 2000 * MIB },
+        { .actual_kib = 300 * MIB,
+          .cap_kib = 380 * MIB,
+          .target_kib = 379 * MIB,
+          .slack_kib = 1 * MIB,
+          .max_kib = 2000 * MIB,
+          .goal_kib = 299 * MIB },
     };
     struct guard_call calls[2];
 
@@ -449,9 +457,12 @@ static void test_first_is_given_first(void)
     struct guard_call calls[3];
 
     for (size_t i = 0; i < 3; i++)
-        domains[i] = (struct guard_domain){ .actual_kib = 100 * MIB, .cap_kib = 100 * MIB,
-                                            .target_kib = 100 * MIB, .min_kib = 50 * MIB,
-                                            .max_kib = 200 * MIB, .goal_kib = 117 * MIB };
+        domains[i] = (struct guard_domain){ .actual_kib = 100 * MIB,
+                                            .cap_kib = 100 * MIB,
+                                            .target_kib = 100 * MIB,
+                                            .min_kib = 50 * MIB,
+                                            .max_kib = 200 * MIB,
+                                            .goal_kib = 117 * MIB };
     domains[2].min_kib = 110 * MIB;
     CHECK_EQ(guard_plan(&host, domains, 3, calls), 2);
     CHECK_EQ(domains[0].grant_cap_kib, 117 * MIB);

@@ -61,9 +61,8 @@ static void test_collect(void)
     put("/proc/meminfo", meminfo);
     put("/proc/vmstat", "nr_free_pages 25000\npswpin 11\npswpout 22\n"
                         "workingset_refault_file 44\noom_kill 1\noom_kill_x 9\n");
-    put("/proc/pressure/memory",
-        "some avg10=1.07 avg60=0.00 avg300=0.00 total=123\n"
-        "full avg10=0.52 avg60=0.00 avg300=0.00 total=99\n");
+    put("/proc/pressure/memory", "some avg10=1.07 avg60=0.00 avg300=0.00 total=123\n"
+                                 "full avg10=0.52 avg60=0.00 avg300=0.00 total=99\n");
     put("/proc/uptime", "61.05 100.00\n");
     put("/sys/devices/system/xen_memory/xen_memory0/info/current_kb", "524288\n");
     put("/sys/devices/system/xen_memory/xen_memory0/target_kb", "262144\n");
@@ -373,8 +372,8 @@ static void test_store(void)
 
     /* Requests are counted; the answers carry the number: 1, 2, 3, ... */
     static const char good[] = HEADER("\x0b", "\x01", "\x03") "OK";
-    static const char late[] = HEADER("\x0f", "\x00", "\x04") "a\0b\0"
-                               HEADER("\x0b", "\x02", "\x03") "OK";
+    static const char late[] =
+        HEADER("\x0f", "\x00", "\x04") "a\0b\0" HEADER("\x0b", "\x02", "\x03") "OK";
     static const char denied[] = HEADER("\x10", "\x03", "\x07") "EACCES";
     static const char odd[] = HEADER("\x10", "\x04", "\x05") "EODD";
     static const char huge[] = WORD("\x0b") WORD("\x05") "\0\0\0\0\xff\xff\xff\x7f";

@@ -57,8 +57,8 @@ static void test_round_trip(void)
         int len;
 
         for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
-            fields[i] = check_random_below(3) ? check_random_below(REPORT_VALUE_MAX)
-                                              : REPORT_ABSENT;
+            fields[i] =
+                check_random_below(3) ? check_random_below(REPORT_VALUE_MAX) : REPORT_ABSENT;
         memcpy(&in, fields, sizeof(in));
         in.version = REPORT_VERSION;
         in.seq = (uint64_t)n;
