@@ -128,8 +128,8 @@ static bool same(const struct reading *a, const struct reading *b)
     for (size_t i = 0; i < a->count; i++) {
         const struct domain *x = &a->domains[i], *y = &b->domains[i];
 
-        if (x->domid != y->domid || x->actual_kib != y->actual_kib || x->cap_kib != y->cap_kib ||
-            x->claim_kib != y->claim_kib)
+        if (x->domid != y->domid || x->actual_kib != y->actual_kib || x->cap_kib != y->cap_kib
+            || x->claim_kib != y->claim_kib)
             return false;
     }
     return true;
@@ -244,7 +244,8 @@ static bool next_sample(FILE *file, struct sample *ret_sample, char **ret_rest)
         return false;
     if (sscanf(line, "%" SCNu64 " %d %" SCNd64 " %" SCNd64 " %" SCNd64 "%n", &ret_sample->time_ms,
                &settled, &ret_sample->headroom_kib, &ret_sample->room_kib, &ret_sample->free_kib,
-               &used) != 5)
+               &used)
+        != 5)
         return false;
     ret_sample->settled = settled;
     *ret_rest = line + used;
@@ -305,7 +306,8 @@ static int64_t running_actual(const char *rest, uint32_t domid)
     int used;
 
     while (sscanf(rest, " %u:%" SCNd64 ":%" SCNd64 ":%c%n", &domain.domid, &domain.actual_kib,
-                  &domain.cap_kib, &domain.state, &used) == 4) {
+                  &domain.cap_kib, &domain.state, &used)
+           == 4) {
         if (domain.domid == domid)
             return domain.state == 'r' ? domain.actual_kib : -1;
         rest += used;

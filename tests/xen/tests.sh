@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: ISC
 # What ballast is to do on a real Xen. Run in dom0 by dom0-init (busybox sh); see README.md.
 #
-# About 1770 MiB are there for guests, of which each of the first four could take 1024. The reserve
-# is the same from begin to end, so that the observer's sums hold for the whole run.
+# About 1000 MiB are there for guests, of which each of the first four could take 512. The reserve is
+# the same from begin to end, so that the observer's sums hold for the whole run. Memory is scarce, not
+# plenty, because touching it is what takes the time here: some 25 MiB/s.
 . /test/lib.sh
 
-plan 54
+plan 57
 
 reserve_mib=80
-pool_mib=240 # free at rest: a guest can be started without asking others for memory
-min_mib=128
-start_mib=160
-maxmem_mib=1024
+pool_mib=176 # free at rest: a guest can be started without asking others for memory
+min_mib=112
+start_mib=128
+maxmem_mib=512
 min_kib=$((min_mib * 1024))
 
 # --- helpers of these tests -----------------------------------------------------------------------
@@ -35,17 +36,17 @@ has_free_mib() {
     at_least "free memory" "$(host_free)" $(($1 * 1024))
 }
 
-# launch NAME AGENT [SWAP_DISK [KERNEL_ARGUMENT]]: starts a guest out of what is free above the
-# reserve, as an operator who looks first.
+# launch NAME AGENT [SWAP_DISK [KERNEL_ARGUMENT [MEMORY_MIB]]]: starts a guest out of what is free
+# above the reserve, as an operator who looks first.
 launch() {
-    within 60 has_free_mib $((reserve_mib + start_mib + 8)) &&
-        start_guest "$1" $start_mib $maxmem_mib "$2" "$3" "$4" &&
+    memory_mib=${5:-$start_mib}
+    within 60 has_free_mib $((reserve_mib + memory_mib + 8)) &&
+        start_guest "$1" "$memory_mib" $maxmem_mib "$2" "$3" "$4" &&
         within 60 started "$1"
 }
 
-launch_all() {
-    launch one ballast vdb && launch two ballast vdc &&
-        launch three ballast && launch four ballast
+launch_others() {
+    launch two ballast vdc && launch three ballast && launch four ballast
 }
 
 # near WHAT FIGURE WANTED: within 5 %
@@ -87,9 +88,23 @@ needs_at_most() {
     at_most "need of $1" "$(field "$1" need_kib)" "$2"
 }
 
-# loaded NAME MIB: the load that was asked for is there
-loaded() {
-    at_least "load of $1" "$(state "$1" held)" "$2"
+# A load that has not grown for so long has stopped to grow. How fast it grows while it does is the
+# machine's matter.
+load_patience_s=20
+
+# carries NAME MIB: the load that was asked for is there, or will be
+carries() {
+    carried_last=-1
+    while carried=$(state "$1" held) && [ "$carried" -lt "$2" ]; do
+        if [ "$carried" -gt "$carried_last" ]; then
+            carried_last=$carried
+            carried_since=$(now)
+        elif [ $(($(now) - carried_since)) -gt $((load_patience_s * patience)) ]; then
+            echo "the load of $1 does not go beyond $carried of $2 MiB"
+            return 1
+        fi
+        usleep 300000
+    done
 }
 
 # lasts SECONDS COMMAND...: true at each look for so long
@@ -126,7 +141,10 @@ test_start() {
     check "ballastd starts by its init script" daemon start || exit 1
     check "its status says that it runs" daemon status
     check "ballast shows dom0" is Domain-0 managed false
-    check "four guests start, which together could take more than the host has" launch_all ||
+    since=$(now)
+    check "a guest starts" launch one ballast vdb || exit 1
+    measure_patience $(($(now) - since))
+    check "and three more, which together could take more than the host has" launch_others ||
         exit 1
     check "ballast knows them" within 20 known one two three four
     check "each posts in ballast's own dialect" within 20 each_posts
@@ -141,7 +159,7 @@ each_posts() {
 
 # --- 1: a load that rises and falls ---------------------------------------------------------------
 
-load_mib=650
+load_mib=350
 
 # Memory kept up with the load, if hardly any of it was swapped out on the way.
 hardly_swapped() {
@@ -158,10 +176,10 @@ test_load() {
     rest_kib=$(actual one)
     since=$(now)
     load one $load_mib 50
-    check "a load of $load_mib MiB finds its memory within seconds" within 60 loaded one $load_mib
-    say "  $(($(now) - since)) s, at 50 MiB/s; $(state one swap) MiB swapped out"
-    check "which came before it was short of it" hardly_swapped one
-    check "the guest holds it" within 10 holds_at_least one $((load_mib * 1024))
+    check "a load of $load_mib MiB in one guest finds its memory" carries one $load_mib
+    say "  $(($(now) - since)) s; $(state one swap) MiB swapped out"
+    check "which came before the guest was short of it" hardly_swapped one
+    check "the guest holds it within seconds" within 5 holds_at_least one $((load_mib * 1024))
     check "the others gave what they do not need" others_gave
     since=$(now)
     load one 0
@@ -173,10 +191,15 @@ test_load() {
 
 # three and four are given a large minimum, so that one and two have little: a load of more than
 # that is then quickly there, and swaps no more than it must.
-large_min_mib=512
+large_min_mib=256
+both_load_mib=280
 
 large_minimums() {
     holds_at_least three $((large_min_mib * 1024)) && holds_at_least four $((large_min_mib * 1024))
+}
+
+both_carry() {
+    carries one $both_load_mib && carries two $both_load_mib
 }
 
 both_want_more() {
@@ -191,9 +214,10 @@ test_weights() {
     check "a new configuration is taken in" daemon reload
     check "minimums that were raised are given" within 60 large_minimums
     minimums_ms=$(now_ms)
-    load one 550
-    load two 550
-    check "weights 1:2 under equal load give sizes 1:2" settles 150 twice one two
+    load one $both_load_mib
+    load two $both_load_mib
+    check "a load above what is there, in two guests" both_carry
+    check "weights 1:2 under equal load give sizes 1:2" settles 90 twice one two
     check "both would like to have more" both_want_more
     check "and nobody fell below the raised minimum" kept_large_minimums
     say "  $(sizes); swapped $(state one swap) and $(state two swap) MiB"
@@ -214,14 +238,15 @@ kept_large_minimums() {
 # --- 5: domains come and go, the daemon dies ------------------------------------------------------
 
 # The daemon is killed when this much of a move has been made.
-part_kib=$((40 * 1024))
+part_kib=$((24 * 1024))
+change_mib=300
 
 kill_daemon() {
     kill -KILL "$(cat /run/ballast/ballastd.pid)"
 }
 
 caps() {
-    for guest in one two three silent; do
+    for guest in one two three five; do
         echo "$guest $(cap "$guest")"
     done
 }
@@ -241,26 +266,25 @@ same_caps() {
 }
 
 test_changes() {
-    before_kib=$(actual one)
-    load one 500 100
+    load one $change_mib
     xl destroy four
     check "a guest that was destroyed is forgotten" within 20 not_known four
-    check "its memory goes to who needs it" within 60 loaded one 500
-    check "a guest that is started is looked after" launch silent none
-    check "and known" within 20 known silent
+    check "its memory goes to who needs it" carries one $change_mib
+    check "a guest that is started is looked after" launch five ballast
+    check "and known" within 20 known five
     load one 0
-    check "the four of now share equally" within 120 spread one two three silent
+    check "the four of now share equally" within 120 spread one two three five
 
     before_kib=$(actual one)
-    load one 500 100
-    check "a load makes sizes move" within 30 holds_at_least one $((before_kib + part_kib))
+    load one $change_mib
+    check "a load makes sizes move" within 60 holds_at_least one $((before_kib + part_kib))
     check "SIGKILL ends the daemon in the middle" kill_daemon
     check "every domain stays as it is" nothing_moves
     check "the daemon starts again" daemon start
-    check "it knows all domains" within 20 known one two three silent
-    check "and the move is finished" within 60 loaded one 500
+    check "it knows all domains" within 20 known one two three five
+    check "and the move is finished" carries one $change_mib
     load one 0
-    check "all share equally again after it" within 120 spread one two three silent
+    check "all share equally again after it" within 120 spread one two three five
 }
 
 # --- 4: other agents, and none --------------------------------------------------------------------
@@ -274,53 +298,57 @@ allow_qubes_node() {
 # follows NAME: its need rises with a load, so does its memory, and its need falls after
 follows() {
     before_kib=$(field "$1" need_kib)
-    load "$1" 200
-    within 60 loaded "$1" 200 || return 1
-    within 30 needs_at_least "$1" $((before_kib + 100 * 1024)) || return 1
-    within 30 holds_at_least "$1" $((before_kib + 100 * 1024)) || return 1
+    load "$1" 160
+    carries "$1" 160 || return 1
+    within 20 needs_at_least "$1" $((before_kib + 80 * 1024)) || return 1
+    within 20 holds_at_least "$1" $((before_kib + 80 * 1024)) || return 1
     load "$1" 0
-    within 90 needs_at_most "$1" $((before_kib + 50 * 1024))
+    within 60 needs_at_most "$1" $((before_kib + 40 * 1024))
 }
 
 test_dialects() {
     xl destroy three
+    xl destroy five
+    check "a guest without an agent" launch silent none
     check "a guest with XenServer's nodes" launch tools xenserver
     check "a guest with Qubes' node" launch qubes qubes
     allow_qubes_node qubes
-    check "a guest without an agent says nothing" is silent dialect none
+    check "of the silent one no more is known than what it holds" is silent dialect none
     check "XenServer's nodes are understood" within 20 is tools dialect xenserver
     check "Qubes' node is understood" within 20 is qubes dialect qubes
     check "memory follows XenServer's figures" follows tools
     check "memory follows Qubes' figure" follows qubes
     ballast set silent weight=512
     check "the silent one gets the share of its weight" within 90 twice two silent
-    ballast set silent max=250M
-    check "and no more than its maximum" within 60 holds_at_most silent $((250 * 1024))
+    ballast set silent max=200M
+    check "and no more than its maximum" within 60 holds_at_most silent $((200 * 1024))
 }
 
 # --- 6: a guest that does not let go --------------------------------------------------------------
 
-load_all() {
-    for guest in one two tools qubes; do
-        load "$guest" "$1"
-    done
+# The frozen guest starts with more than the others, so that it is asked to let go.
+frozen_mib=160
+pair_load_mib=160
+
+pair_carries() {
+    carries one $pair_load_mib && carries two $pair_load_mib
 }
 
-all_loaded() {
-    for guest in one two tools qubes; do
-        loaded "$guest" "$1" || return 1
-    done
+load_pair() {
+    load one "$1"
+    load two "$1"
 }
 
 test_frozen() {
+    xl destroy silent
     check "a guest with a frozen balloon starts" launch frozen ballast "" \
-        initcall_blacklist=balloon_init
-    load_all 150
+        initcall_blacklist=balloon_init $frozen_mib
+    load_pair $pair_load_mib
     check "it is called unhelpful" within 90 is frozen conduct unhelpful
     frozen_kib=$(actual frozen)
     check "its cap is what it holds" at_most "cap of frozen" "$(cap frozen)" $((frozen_kib + 2048))
-    check "the others get what they need" within 60 all_loaded 150
-    load_all 0
+    check "the others get what they need" pair_carries
+    load_pair 0
     check "when there is plenty, it gets nothing more" lasts 20 capped
     check "and the others share it" within 90 equal one two tools qubes
 }
@@ -376,10 +404,7 @@ if ! start_observer $((reserve_mib * 1024)); then
     say "the observer does not run"
     exit 1
 fi
-test_start
-test_load
-test_weights
-test_changes
-test_dialects
-test_frozen
-test_promise
+for group in start load weights changes dialects frozen promise; do
+    test_$group
+    save_logs
+done
