@@ -118,8 +118,10 @@ void round_end(struct round *round)
             round_note(round, EVENT_DOMAIN_GONE, domain, "gone");
             continue;
         }
-        if (domain->is_new)
+        if (!domain->told && domain->phase != PHASE_BUILDING) {
             round_note(round, EVENT_DOMAIN_NEW, domain, "new");
+            domain->told = true;
+        }
         domain->is_new = false;
         if (kept != i)
             round->domains[kept] = *domain;

@@ -102,7 +102,8 @@ struct domain {
     /* identity: a domid alone is used again after a domain's end */
     uint32_t domid;
     bool seen;   /* in the observation that is under way */
-    bool is_new; /* not told yet */
+    bool is_new; /* seen for the first time in it */
+    bool told;   /* that it is there: once it has a name, which a half-built one may lack */
     uint8_t uuid[16];
     char name[DOMAIN_NAME_SIZE];
     enum domain_type type;
