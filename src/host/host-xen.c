@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <libxl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -279,12 +280,23 @@ static bool take_event(struct host_xen *xen, const char *path, const char *token
     return stale != 0 && !xen->watched[domid].muted;
 }
 
+static int fd(struct host *host)
+{
+    struct host_xen *xen = xen_of(host);
+
+    return xen->watcher ? xs_fileno(xen->watcher) : -1;
+}
+
 static int dispatch(struct host *host)
 {
     struct host_xen *xen = xen_of(host);
+    struct pollfd readable = { .fd = fd(host), .events = POLLIN };
     uint64_t now = now_ms(host);
     bool soon = false;
     unsigned taken = 0;
+
+    if (!xen->lost && poll(&readable, 1, 0) == 0)
+        return 0;
 
     while (taken < EVENTS_AT_ONCE && !xen->lost) {
         char **event = xs_check_watch(xen->watcher);
@@ -302,13 +314,6 @@ static int dispatch(struct host *host)
     if (xen->empty_turns >= EMPTY_TURNS)
         xen->lost = true;
     return xen->lost ? -ENOTCONN : soon;
-}
-
-static int fd(struct host *host)
-{
-    struct host_xen *xen = xen_of(host);
-
-    return xen->watcher ? xs_fileno(xen->watcher) : -1;
 }
 
 /* ---- observation ---- */
@@ -581,6 +586,12 @@ static void meet(struct host_xen *xen, struct domain *domain, const libxl_dominf
     *watched = (struct watched){ .known = true, .stale = READ_ALL };
     memcpy(watched->uuid, domain->uuid, sizeof(watched->uuid));
     watch_domain(xen, domain->domid);
+    if (domain->domid == 0) {
+        /* Nobody may have asked yet for what libxl makes then: dom0's target and static-max. */
+        uint64_t target_kib;
+
+        (void)libxl_get_memory_target(xen->ctx, 0, &target_kib);
+    }
     domain->type = type_of(xen, info);
     domain->started_ms = started_ms(xen, info, now, domain->started_ms);
     domain->slack_kib = SLACK_KIB;
@@ -595,7 +606,7 @@ static uint64_t cap_of(const struct round *round, const struct domain *domain, u
                                                                          : domain->actual_kib;
 }
 
-/* What it held in the first list, if it is there: both lists ascend by domid. */
+/* What it held in the first list, 0 if it was not there: both lists ascend by domid. */
 static uint64_t held_before(const libxl_dominfo *list, int count, int *cursor,
                             const libxl_dominfo *info)
 {
@@ -604,7 +615,7 @@ static uint64_t held_before(const libxl_dominfo *list, int count, int *cursor,
     if (*cursor < count && list[*cursor].domid == info->domid
         && memcmp(&list[*cursor].uuid, &info->uuid, sizeof(info->uuid)) == 0)
         return list[*cursor].current_memkb;
-    return info->current_memkb;
+    return 0;
 }
 
 static int observe_domain(struct host_xen *xen, struct round *round, const libxl_dominfo *info,
@@ -627,9 +638,11 @@ static int observe_domain(struct host_xen *xen, struct round *round, const libxl
     meet(xen, domain, info, round->now_ms);
     had_target = domain->has_target;
     refresh(xen, round, domain);
-    if (!had_target && domain->has_target)
+    if (!had_target && domain->has_target && domain->start_kib == 0)
         domain->start_kib = domain->target_kib;
     domain->cap_kib = cap_of(round, domain, info->max_memkb);
+    if (domain->phase == PHASE_BUILDING)
+        domain->started_ms = round->now_ms; /* its grace begins when it runs */
     return 0;
 }
 
@@ -657,6 +670,20 @@ static void settle_claims(struct round *round)
         uint64_t claim = round->domains[i].claim_kib;
 
         round->claims_kib = round->claims_kib > claim ? round->claims_kib - claim : 0;
+    }
+}
+
+/* Takes the watches of those that are no more out of the store. */
+static void forget_gone(struct host_xen *xen, const struct round *round)
+{
+    for (size_t i = 0; i < round->count; i++) {
+        struct watched *watched = &xen->watched[round->domains[i].domid];
+
+        if (round->domains[i].seen || !watched->known)
+            continue;
+        if (!watched->muted)
+            unwatch_domain(xen, round->domains[i].domid);
+        *watched = (struct watched){ .known = false };
     }
 }
 
@@ -692,6 +719,8 @@ static int observe(struct host *host, struct round *round)
     for (int i = 0; i < after_count && r == 0; i++)
         r = observe_domain(xen, round, &after[i],
                            held_before(before, before_count, &cursor, &after[i]));
+    if (r == 0)
+        forget_gone(xen, round);
     round_end(round);
     settle_claims(round);
     if (r == 0 && xen->lost)

@@ -108,8 +108,19 @@ def check_broken_host(host, store):
     host.stop_daemon()
 
 
+def check_quiet(store):
+    """A host on which nothing happens: the daemon holds on to its connection."""
+    with Host(store, 4096, 1024) as host:
+        host.play(f"create 1 pvh {SIZE} {LIMIT} state=running dialect=none need={100 * MIB} beat=0")
+        host.start_daemon(CONFIG)
+        wait_for(lambda: host.status()["rounds"] >= 40)
+        tap.ok("connected" not in host.log(1000), f"{store}: silence is no lost connection")
+        host.stop_daemon()
+
+
 for name in stores():
     try:
+        check_quiet(name)
         with Host(name, 2048 + 300 * COUNT // 10 * 9, 2048) as fake_host:
             crowd(fake_host)
             fake_host.play(f"promise {64 * MIB}")
