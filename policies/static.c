@@ -8,7 +8,7 @@ static uint64_t size_of(const struct domain *domain)
 
     if (size < domain->bottom_kib)
         size = domain->bottom_kib;
-    return size < domain->max_kib ? size : domain->max_kib;
+    return size < domain->top_kib ? size : domain->top_kib;
 }
 
 /* Sizes that do not fit together are cut by weight. */

@@ -7,9 +7,9 @@
  * as a ceiling above it. */
 #include "core/policy.h"
 
-static uint64_t larger(uint64_t a, uint64_t b)
+static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
 {
-    return a > b ? a : b;
+    return value < low ? low : value > high ? high : value;
 }
 
 /* The highest priority below `below` of a domain that shares; false when there is none. */
@@ -69,7 +69,7 @@ static uint64_t bottom(const struct domain *domain)
 
 static uint64_t core(const struct domain *domain)
 {
-    return larger(domain->core_kib, domain->bottom_kib);
+    return clamp(domain->core_kib, domain->bottom_kib, domain->top_kib);
 }
 
 static uint64_t wanted(const struct domain *domain)
@@ -79,7 +79,7 @@ static uint64_t wanted(const struct domain *domain)
 
 static uint64_t need(const struct domain *domain)
 {
-    return larger(domain->need_kib, domain->bottom_kib);
+    return clamp(domain->need_kib, domain->bottom_kib, domain->top_kib);
 }
 
 /* A step over all, priority by priority. Returns what is left. */
@@ -116,7 +116,7 @@ static void fill_surplus(struct round *round, uint64_t left_kib)
         left_kib += domain->want_kib;
         round->fill[n] = (struct fill_item){
             .floor_kib = domain->want_kib,
-            .ceiling_kib = domain->max_kib,
+            .ceiling_kib = domain->top_kib,
             .weight = domain->limits.weight,
         };
         round->fill_index[n++] = (uint32_t)i;

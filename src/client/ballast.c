@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* ballast: the daemon's client. */
 
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,6 +83,15 @@ static int run(int argc, char **argv)
     return try_help("");
 }
 
+/* What could not be written, to a full disk say, was not shown. */
+static int shown(int status)
+{
+    if (fflush(stdout) == 0 && !ferror(stdout))
+        return status;
+    fprintf(stderr, "ballast: the output cannot be written: %s\n", strerror(errno));
+    return EXIT_FAILURE;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option table[] = {
@@ -111,5 +121,5 @@ int main(int argc, char **argv)
         fputs("ballast: a command is missing\n", stderr);
         return try_help("");
     }
-    return run(argc - optind, argv + optind);
+    return shown(run(argc - optind, argv + optind));
 }

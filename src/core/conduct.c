@@ -18,6 +18,10 @@
 #define RETRY_FIRST_MS 5000
 #define RETRY_MOST_MS 300000
 
+/* Below its target for so long, while the memory is there for it: it does not want it. The driver's own
+ * pauses are 32 s at most before it gives up, and it is woken all the time. */
+#define SHORT_PATIENCE_MS 40000
+
 /* A pair of figures that did not move for so long is where the domain rests. */
 #define REST_MS 2000
 
@@ -85,6 +89,13 @@ static bool uses_what_it_holds(const struct round *round, const struct domain *d
            && domain->post.used_kib + 2 * TOLERANCE_KIB >= asked_kib(domain);
 }
 
+/* The pause after one more failure. */
+static uint64_t longer(uint64_t wait_ms)
+{
+    wait_ms = wait_ms ? wait_ms * 2 : RETRY_FIRST_MS;
+    return wait_ms < RETRY_MOST_MS ? wait_ms : RETRY_MOST_MS;
+}
+
 static void fail(struct round *round, struct domain *domain)
 {
     struct conduct *conduct = &domain->conduct;
@@ -95,9 +106,7 @@ static void fail(struct round *round, struct domain *domain)
     } else {
         set_class(round, domain, CONDUCT_UNHELPFUL, "was asked to shrink and does not");
     }
-    conduct->retry_wait_ms = conduct->retry_wait_ms ? conduct->retry_wait_ms * 2 : RETRY_FIRST_MS;
-    if (conduct->retry_wait_ms > RETRY_MOST_MS)
-        conduct->retry_wait_ms = RETRY_MOST_MS;
+    conduct->retry_wait_ms = longer(conduct->retry_wait_ms);
     conduct->retry_ms = round->now_ms + conduct->retry_wait_ms;
 }
 
@@ -138,14 +147,24 @@ static void close_debt(struct round *round, struct domain *domain)
     conduct->asked_ms = 0;
 }
 
-/* It holds less than its target: its driver may be asleep. */
+/* It holds less than its target: its driver may be asleep. What is promised to one that does not take
+ * it is nobody else's meanwhile, so it is taken back, for growing times. */
 static void watch_shortfall(const struct round *round, struct domain *domain)
 {
     struct conduct *conduct = &domain->conduct;
 
     if (!is_short(domain)) {
         conduct->short_ms = 0;
-    } else if (conduct->short_ms == 0 || domain->actual_kib >= conduct->short_kib + PROGRESS_KIB) {
+        return;
+    }
+    if (conduct->short_ms != 0 && domain->actual_kib >= conduct->short_kib + PROGRESS_KIB)
+        conduct->short_wait_ms = 0;
+    if (conduct->short_ms != 0 && round->now_ms - conduct->short_ms >= SHORT_PATIENCE_MS
+        && round->now_ms >= conduct->short_retry_ms) {
+        conduct->short_wait_ms = longer(conduct->short_wait_ms);
+        conduct->short_retry_ms = round->now_ms + conduct->short_wait_ms;
+    }
+    if (conduct->short_ms == 0 || domain->actual_kib >= conduct->short_kib + PROGRESS_KIB) {
         conduct->short_ms = round->now_ms;
         conduct->short_kib = domain->actual_kib;
     }

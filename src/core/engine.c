@@ -22,6 +22,10 @@
 /* A balloon that has stood still for so long is not on its way. */
 #define STANDING_MS 5000
 
+/* After a call that failed the domain is left alone so long, doubled each time, and told of once. */
+#define CALL_RETRY_FIRST_MS 500
+#define CALL_RETRY_MOST_MS 60000
+
 /* Nearer than this to a size is at it. */
 #define NEAR_KIB 4096
 
@@ -88,24 +92,38 @@ static uint64_t bottom_of(const struct round *round, const struct domain *domain
     if (round->now_ms - domain->started_ms < round->grace_ms)
         bottom = larger(bottom, domain->target_kib);
     if (domain->conduct.stalled && round->now_ms < domain->conduct.retry_ms)
-        bottom = larger(bottom, domain->actual_kib);
+        bottom = larger(bottom, smaller(domain->actual_kib, domain->conduct.stalled_at_kib));
     return smaller(bottom, domain->max_kib);
 }
 
-static struct guard_domain as_guard_domain(const struct domain *domain)
+/* One that does not take what it is given gets no more than it holds for a while. */
+static uint64_t top_of(const struct round *round, const struct domain *domain)
+{
+    if (round->now_ms >= domain->conduct.short_retry_ms)
+        return domain->max_kib;
+    return smaller(larger(domain->actual_kib, domain->min_kib), domain->max_kib);
+}
+
+/* A domain above a maximum that was lowered walks down as pace leads it: to the guard its maximum is
+ * where it is, and never more than libxl would take. The hypervisor gives a dying domain nothing: one
+ * that cannot end, since something holds pages of it, takes no more whatever its cap is. */
+static struct guard_domain as_guard_domain(const struct round *round, const struct domain *domain)
 {
     int64_t min = (int64_t)domain->min_kib - domain->offset_kib;
     int64_t max = (int64_t)domain->max_kib - domain->offset_kib;
+    uint64_t most = smaller(max > 0 ? (uint64_t)max : 0, domain->static_max_kib);
+    bool dying = domain->phase == PHASE_DYING;
 
     return (struct guard_domain){
-        .fixed = !touchable(domain),
+        .fixed = !touchable(domain) || round->now_ms < domain->call_retry_ms,
+        .uncounted = !domain->shares,
         .actual_kib = domain->actual_low_kib,
-        .cap_kib = smaller(domain->cap_kib, GUARD_KIB_MAX),
-        .claim_kib = domain->claim_kib,
+        .cap_kib = dying ? domain->actual_low_kib : smaller(domain->cap_kib, GUARD_KIB_MAX),
+        .claim_kib = dying ? 0 : domain->claim_kib,
         .target_kib = domain->target_kib,
         .slack_kib = domain->slack_kib,
         .min_kib = min > 0 ? (uint64_t)min : 0,
-        .max_kib = max > 0 ? (uint64_t)max : 0,
+        .max_kib = larger(most, domain->target_kib),
         .goal_kib = domain->goal_kib,
     };
 }
@@ -143,7 +161,7 @@ static void reckon(struct round *round)
     round->promised_kib = 0;
     for (size_t i = 0; i < round->count; i++) {
         struct domain *domain = &round->domains[i];
-        struct guard_domain as_seen = as_guard_domain(domain);
+        struct guard_domain as_seen = as_guard_domain(round, domain);
         uint64_t untaken = guard_untaken_kib(&as_seen, as_seen.cap_kib);
 
         round->promised_kib += untaken;
@@ -156,10 +174,12 @@ static void reckon(struct round *round)
         }
         /* At rest a domain's cap is so much above what it holds. */
         share += (int64_t)domain->actual_low_kib - (int64_t)domain->slack_kib + domain->offset_kib;
-        domain->bottom_kib = bottom_of(round, domain);
+        domain->top_kib = top_of(round, domain);
+        domain->bottom_kib = smaller(bottom_of(round, domain), domain->top_kib);
         minimums += domain->min_kib;
         bottoms += domain->bottom_kib;
-        below_min |= domain->actual_kib + NEAR_KIB < domain->min_kib;
+        below_min |=
+            (int64_t)domain->target_kib + domain->offset_kib + NEAR_KIB < (int64_t)domain->min_kib;
     }
     headroom -= (int64_t)round->promised_kib;
     round->slip_kib = slip(headroom, round->moved_kib);
@@ -205,7 +225,7 @@ static void guard(struct round *round)
 
     order(round);
     for (size_t k = 0; k < round->count; k++)
-        round->guard[k] = as_guard_domain(&round->domains[round->guard_index[k]]);
+        round->guard[k] = as_guard_domain(round, &round->domains[round->guard_index[k]]);
     round->call_count = guard_plan(&host, round->guard, round->count, round->calls);
     round->waiting = false;
     for (size_t k = 0; k < round->count; k++) {
@@ -239,12 +259,17 @@ static void apply(struct engine *engine)
             engine->calls_made++;
             domain->target_kib = call->target_kib;
             domain->cap_kib = call->cap_kib;
+            domain->call_wait_ms = 0;
             continue;
         }
         engine->calls_failed++;
-        if (r != -ESRCH)
+        if (domain->call_wait_ms == 0 && r != -ESRCH)
             round_note(round, EVENT_CALL_FAILED, domain, "target %llu KiB: %s",
                        (unsigned long long)call->target_kib, strerror(-r));
+        domain->call_wait_ms =
+            smaller(domain->call_wait_ms ? domain->call_wait_ms * 2 : CALL_RETRY_FIRST_MS,
+                    CALL_RETRY_MOST_MS);
+        domain->call_retry_ms = round->now_ms + domain->call_wait_ms;
     }
 }
 

@@ -16,7 +16,7 @@
   @
   @ // What the minimums lack in memory, or leave of it.
   @ logic integer minimums_sum{L}(struct guard_domain *d, integer n) = n <= 0 ? 0 :
-  @     minimums_sum(d, n - 1) + (d[n-1].fixed ?
+  @     minimums_sum(d, n - 1) + (d[n-1].fixed || d[n-1].uncounted ?
   @         untaken(d[n-1].actual_kib, d[n-1].claim_kib, d[n-1].cap_kib) :
   @         d[n-1].min_kib + d[n-1].slack_kib - d[n-1].actual_kib);
   @ predicate minimums_fit{L}(struct guard_host *h, struct guard_domain *d, integer n) =
@@ -146,7 +146,7 @@ bool guard_minimums_fit(const struct guard_host *host, const struct guard_domain
       @ loop variant n - i;
       @*/
     for (size_t i = 0; i < n; i++) {
-        if (domains[i].fixed)
+        if (domains[i].fixed || domains[i].uncounted)
             left_kib -= (int64_t)guard_untaken_kib(&domains[i], domains[i].cap_kib);
         else
             left_kib += (int64_t)domains[i].actual_kib - (int64_t)min_cap(&domains[i]);

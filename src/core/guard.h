@@ -37,6 +37,7 @@ struct guard_host {
 /* All sizes at most GUARD_KIB_MAX; goal_kib may be anything. */
 struct guard_domain {
     bool fixed;          /* not to be touched: counts for all it can reach */
+    bool uncounted;      /* does not let go: what it holds is not counted on for the minimums */
     uint64_t actual_kib; /* a lower bound of what it holds: see host.h on reading twice */
     uint64_t cap_kib;
     uint64_t claim_kib;
@@ -62,7 +63,8 @@ uint64_t guard_untaken_kib(const struct guard_domain *domain, uint64_t cap_kib);
 int64_t guard_headroom_kib(const struct guard_host *host, const struct guard_domain *domains,
                            size_t n);
 
-/* True when all that are not fixed could have their minimums at once. */
+/* True when all that are not fixed could have their minimums at once, without what those hold that do
+ * not let go. */
 bool guard_minimums_fit(const struct guard_host *host, const struct guard_domain *domains,
                         size_t n);
 

@@ -124,15 +124,18 @@ static uint64_t shrink(const struct round *round, struct domain *domain, uint64_
 
 /* A domain that failed is not asked until its time comes: its target is moved to where it is, since
  * a driver below its cap and above its target spins. One that does not let go gets no slack either,
- * so its cap is what it holds; once that is so it is left there, not followed down. */
+ * so its cap is what it holds. Once that is so it is left there, not followed down, nor up when it
+ * takes the slack that its cap leaves. */
 static uint64_t stay(const struct domain *domain)
 {
     uint64_t here = target_for(domain, domain->actual_kib);
 
     if (domain->conduct.class != CONDUCT_UNHELPFUL)
-        return here;
+        here = smaller(here, target_for(domain, domain->conduct.stalled_at_kib));
     if (domain->target_kib <= here && here - domain->target_kib <= STEP_KIB)
         return domain->target_kib;
+    if (domain->conduct.class != CONDUCT_UNHELPFUL)
+        return here;
     here = domain->actual_kib > domain->slack_kib ? domain->actual_kib - domain->slack_kib : 0;
     return larger(here, target_for(domain, domain->min_kib));
 }

@@ -27,7 +27,7 @@ const struct policy *policy_find(const char *name)
 
 static bool within_bounds(const struct round *round, const struct domain *domain)
 {
-    if (domain->want_kib > domain->max_kib)
+    if (domain->want_kib > domain->top_kib)
         return false;
     return !round->minimums_fit || domain->want_kib >= domain->bottom_kib;
 }

@@ -10,7 +10,7 @@ struct policy {
     const char *name;    /* as in the configuration */
     const char *summary; /* one line, for --help and the manual */
 
-    /* Sets want_kib of each domain with `shares`, in [bottom_kib, max_kib] when the minimums fit,
+    /* Sets want_kib of each domain with `shares`, in [bottom_kib, top_kib] when the minimums fit,
      * so that the sum is at most share_kib. */
     void (*decide)(struct round *round);
 };

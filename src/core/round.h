@@ -81,6 +81,8 @@ struct conduct {
     uint64_t progress_ms;    /* time of the last real progress */
     uint64_t short_ms;       /* below its target without progress since; 0: not */
     uint64_t short_kib;      /* held then */
+    uint64_t short_retry_ms; /* not to have more than it holds before: it does not take it */
+    uint64_t short_wait_ms;  /* the pause after the next failure to grow */
     uint64_t retry_ms;       /* not asked again before */
     uint64_t retry_wait_ms;  /* the pause after the next failure */
 };
@@ -145,6 +147,7 @@ struct domain {
     /* decide */
     bool shares;         /* takes part in the filling; else it keeps what it can reach */
     uint64_t bottom_kib; /* not to be taken below, this round */
+    uint64_t top_kib;    /* not to be given more, this round */
     uint64_t want_kib;   /* held */
 
     /* pace */
@@ -155,6 +158,10 @@ struct domain {
 
     /* guard */
     uint64_t grant_kib; /* target that the guard let through */
+
+    /* apply */
+    uint64_t call_retry_ms; /* its call failed: left alone before */
+    uint64_t call_wait_ms;  /* the pause after the next failure; 0: the last call worked */
     enum reason reason;
     bool reasoned; /* it had a reason before: a change is told */
 };

@@ -131,6 +131,8 @@ uint64_t guest_reach_kib(const struct guest *guest)
 {
     if (guest->life == GUEST_ABSENT)
         return 0;
+    if (guest->life == GUEST_DYING)
+        return guest->actual_kib; /* the hypervisor gives it nothing any more */
     return guest->actual_kib > guest->cap_kib ? guest->actual_kib : guest->cap_kib;
 }
 

@@ -113,7 +113,7 @@ int hv_open(struct hv **ret_hv)
     return 0;
 }
 
-/* What a domain can hold before somebody acts again. Xen starts dom0 without a cap unless it is
+/* What a domain can hold before somebody acts again. Xen gives a dying domain nothing. Xen starts dom0 without a cap unless it is
  * told one; such a cap says nothing, so dom0 then counts with what it holds. */
 static uint64_t reach_pages(const struct hv *hv, const struct hv_domain *domain)
 {
@@ -123,7 +123,16 @@ static uint64_t reach_pages(const struct hv *hv, const struct hv_domain *domain)
         return 0;
     if (domain == &hv->domains[0] && max_pages > hv->total_pages)
         max_pages = 0;
+    if (domain->dying)
+        max_pages = 0;
     return domain->tot_pages > max_pages ? domain->tot_pages : max_pages;
+}
+
+void hv_domain_set_dying(struct hv *hv, struct hv_domain *domain, bool dying)
+{
+    hv->reach_pages -= reach_pages(hv, domain);
+    domain->dying = dying;
+    hv->reach_pages += reach_pages(hv, domain);
 }
 
 /* Writes the sums that the domains' entries come to. */
@@ -388,6 +397,8 @@ uint64_t hv_populate(struct hv *hv, uint32_t domid, uint64_t pages)
     domain = hv_find(hv, domid);
     if (domain) {
         room = domain->max_pages > domain->tot_pages ? domain->max_pages - domain->tot_pages : 0;
+        if (domain->dying)
+            room = 0;
         if (pages > room)
             pages = room;
         if (pages > free_for(hv, domain))

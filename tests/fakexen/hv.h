@@ -155,6 +155,9 @@ int hv_domain_create(struct hv *hv, uint32_t domid, const uint8_t uuid[16], bool
 int hv_domain_destroy(struct hv *hv, uint32_t domid);                  /* 0 or -ESRCH */
 int hv_domain_shutdown(struct hv *hv, uint32_t domid, uint8_t reason); /* 0 or -ESRCH */
 
+/* It ends, but something still holds pages of it. The caller holds the lock. */
+void hv_domain_set_dying(struct hv *hv, struct hv_domain *domain, bool dying);
+
 /* A balloon driver asks for pages: as many as the cap and the host allow. Returns how many came. */
 uint64_t hv_populate(struct hv *hv, uint32_t domid, uint64_t pages);
 

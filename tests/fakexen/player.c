@@ -113,7 +113,7 @@ static int set_state(struct player *player, struct guest *guest, const char *sta
     domain = hv_find(player->hv, guest->spec.domid);
     if (domain) {
         domain->paused = strcmp(state, "paused") == 0 || strcmp(state, "building") == 0;
-        domain->dying = strcmp(state, "dying") == 0;
+        hv_domain_set_dying(player->hv, domain, strcmp(state, "dying") == 0);
         if (strcmp(state, "running") == 0 && domain->cpu_permille == 0) {
             domain->cpu_permille = 10;
             domain->start_ns = hv_now_ns();

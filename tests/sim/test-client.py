@@ -206,6 +206,10 @@ def check(daemon):
     tap.equal(json.loads(daemon.ballast("check", "--json", good).stdout)["faults"], [],
               "... of a good file: none")
     tap.equal(daemon.ballast("check", good + "-is-not-there").returncode, 1, "check without a file")
+    with open("/dev/full", "w", encoding="ascii") as full:
+        run = subprocess.run([os.path.join(BUILD, "ballast"), "check", "--json", good], stdout=full,
+                             stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
+    tap.ok(run.returncode == 1 and "cannot be written" in run.stderr, "output to a full disk")
     tap.equal(daemon.ballast("nonsense").returncode, 1, "an unknown command")
     tap.equal(daemon.ballast().returncode, 1, "no command")
 

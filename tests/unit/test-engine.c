@@ -111,6 +111,81 @@ static void test_broken_at_start(void)
     model_free_all(&model);
 }
 
+/* What a refuser holds is not counted on: the priorities above it have their guarantees. */
+static void test_minimums_beside_a_refuser(void)
+{
+    struct model model;
+    char error[128];
+
+    model_init(&model, 4000 * MIB);
+    model_add(&model, 0, 2400 * MIB, 2400 * MIB, 90 * MIB)->frozen = true;
+    model_add(&model, 1, 1024 * MIB, 2048 * MIB, 300 * MIB);
+    model_add(&model, 2, 372 * MIB, 2048 * MIB, 600 * MIB);
+    model_round(&model);
+    config_set(&model.engine.config, model_domain(&model, 1), "min", "1G", error, sizeof(error));
+    config_set(&model.engine.config, model_domain(&model, 2), "min", "900M", error, sizeof(error));
+    config_set(&model.engine.config, model_domain(&model, 2), "priority", "10", error,
+               sizeof(error));
+    model_run(&model, 60000);
+    CHECK_EQ(model_domain(&model, 0)->conduct.class, CONDUCT_UNHELPFUL);
+    CHECK(model.guests[2].actual_kib >= 900 * MIB);
+    CHECK_EQ(model.broken, 0);
+    model_free_all(&model);
+}
+
+/* What a domain does not take is not kept for it: its driver does not grow. */
+static void test_promise_not_taken(void)
+{
+    struct model model;
+
+    model_init(&model, 1600 * MIB);
+    model_add(&model, 0, 256 * MIB, 1400 * MIB, 0)->frozen = true;
+    model.guests[0].posts = false;
+    model_add(&model, 1, 256 * MIB, 2048 * MIB, 2048 * MIB);
+    model_run(&model, 120000);
+    CHECK(model.guests[0].cap_kib < 300 * MIB);
+    CHECK(model.guests[1].actual_kib > 1100 * MIB);
+    CHECK_EQ(model.broken, 0);
+    model_free_all(&model);
+}
+
+/* A maximum that is lowered is walked down to. */
+static void test_lowered_maximum(void)
+{
+    struct model model;
+    char error[128];
+    uint64_t before;
+
+    model_init(&model, 2000 * MIB);
+    model_add(&model, 0, 1024 * MIB, 1024 * MIB, 1000 * MIB);
+    model_run(&model, 5000);
+    config_set(&model.engine.config, model_domain(&model, 0), "max", "512M", error, sizeof(error));
+    before = model.guests[0].target_kib;
+    for (int i = 0; i < 50; i++) {
+        model_round(&model);
+        CHECK(model.guests[0].target_kib + 64 * MIB >= before);
+        before = model.guests[0].target_kib;
+    }
+    model_run(&model, 60000);
+    CHECK_EQ(model.guests[0].target_kib, 512 * MIB);
+    model_free_all(&model);
+}
+
+/* A call that fails is not made again at once, and told of once. */
+static void test_failing_call_is_paced(void)
+{
+    struct model model;
+
+    model_init(&model, 2000 * MIB);
+    model_add(&model, 0, 256 * MIB, 1024 * MIB, 90 * MIB)->fail = -EINVAL;
+    model_run(&model, 60000);
+    CHECK(model.guests[0].calls >= 3 && model.guests[0].calls <= 10);
+    model.guests[0].fail = 0;
+    model_run(&model, 60000);
+    CHECK(model.guests[0].actual_kib > 900 * MIB);
+    model_free_all(&model);
+}
+
 /* Guests that move while the counters are read make the headroom seem negative: that cuts nobody. */
 static void test_reading_while_guests_move(void)
 {
@@ -255,6 +330,10 @@ int main(int argc, char **argv)
     check_run("a frozen balloon is unhelpful, and forgiven", test_frozen_is_unhelpful);
     check_run("a broken promise is mended at once", test_broken_at_start);
     check_run("counters read while guests move", test_reading_while_guests_move);
+    check_run("minimums beside a refuser", test_minimums_beside_a_refuser);
+    check_run("a promise that is not taken", test_promise_not_taken);
+    check_run("a maximum that is lowered", test_lowered_maximum);
+    check_run("a call that fails is paced", test_failing_call_is_paced);
     check_run("calls that fail", test_failing_calls);
     check_run("paused and half-built domains are left alone", test_untouched);
     check_run("minimums that do not fit", test_minimums_do_not_fit);

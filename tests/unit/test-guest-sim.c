@@ -241,7 +241,7 @@ static void test_is_built_and_dies(void)
     CHECK(guest->has_post);
     guest_destroy(guest);
     CHECK_EQ(guest->life, GUEST_DYING);
-    CHECK_EQ(guest_reach_kib(guest), 257 * MIB);
+    CHECK_EQ(guest_reach_kib(guest), 256 * MIB);
     live(guest, 1000, PLENTY);
     CHECK_EQ(guest->life, GUEST_ABSENT);
     CHECK_EQ(guest_reach_kib(guest), 0);

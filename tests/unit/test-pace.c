@@ -147,8 +147,16 @@ static void test_stay(void)
     domain->want_kib = 200 * MIB;
     domain->target_kib = 448 * MIB;
     domain->conduct.retry_ms = round.now_ms + 5000;
+    domain->conduct.stalled_at_kib = 512 * MIB;
     CHECK_EQ(goal_after(&round, 100), 512 * MIB);
 
+    /* It takes the slack of its cap: it is not followed up. */
+    domain->target_kib = 512 * MIB;
+    domain->actual_kib = 513 * MIB;
+    CHECK_EQ(goal_after(&round, 100), 512 * MIB);
+    domain->actual_kib = 512 * MIB;
+
+    domain->target_kib = 448 * MIB;
     domain->conduct.class = CONDUCT_UNHELPFUL;
     CHECK_EQ(goal_after(&round, 100), 511 * MIB);
 

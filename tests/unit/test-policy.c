@@ -19,6 +19,7 @@ static struct domain *add(struct round *round, uint32_t domid, uint64_t min_mib,
     domain->core_kib = need_mib * MIB;
     domain->need_kib = need_mib * MIB;
     domain->max_kib = max_mib * MIB;
+    domain->top_kib = domain->max_kib;
     domain->actual_kib = min_mib * MIB;
     domain->start_kib = min_mib * MIB;
     domain->limits.weight = weight;
