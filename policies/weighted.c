@@ -7,10 +7,7 @@
  * as a ceiling above it. */
 #include "core/policy.h"
 
-static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
-{
-    return value < low ? low : value > high ? high : value;
-}
+#include "util/bounds.h"
 
 /* The highest priority below `below` of a domain that shares; false when there is none. */
 static bool next_priority(const struct round *round, int64_t below, int64_t *ret_priority)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "core/demand.h"
 
+#include "util/bounds.h"
+
 /* Room to grow into, beyond what a domain uses: a guest that allocates 100 MiB/s gets its next
  * memory about 0.3 s after its agent saw the need. */
 #define MARGIN_KIB 24576
@@ -53,16 +55,6 @@ uint64_t demand_floor_kib(uint64_t static_max_kib)
            + (static_max_kib - knots[i - 1].size_mib * 1024)
                  * (knots[i].floor_mib - knots[i - 1].floor_mib)
                  / (knots[i].size_mib - knots[i - 1].size_mib);
-}
-
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
-
-static uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
-{
-    return value < low ? low : value > high ? high : value;
 }
 
 /* How much a count grew per second, 0 when it was not posted or went back. */

@@ -15,6 +15,7 @@
 #include "core/conduct.h"
 #include "core/demand.h"
 #include "core/pace.h"
+#include "util/bounds.h"
 
 /* While memory is on its way: Linux' balloon takes 60 to 110 ms for a step (measured). */
 #define MOVING_MS 100
@@ -28,16 +29,6 @@
 
 /* Nearer than this to a size is at it. */
 #define NEAR_KIB 4096
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
 
 void engine_init(struct engine *ret_engine, struct host *host, struct config *config)
 {

@@ -2,6 +2,7 @@
 #include "core/pace.h"
 
 #include "core/conduct.h"
+#include "util/bounds.h"
 
 /* Sizes move in steps of this: finer ones are many calls, and a covert channel between guests. */
 #define STEP_KIB 4096
@@ -23,16 +24,6 @@
 /* A driver that has not moved for so long sleeps. */
 #define NUDGE_MS 1000
 #define PAGE_KIB 4
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
-}
 
 /* The target at which a domain holds so much. */
 static uint64_t target_for(const struct domain *domain, uint64_t held_kib)

@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "util/bounds.h"
+
 /* A post may be older than the last shrink: so much more it may say than is held now. A balloon
  * lets go about 520 MiB in a second (measured). It gains nothing by it: used_kib is at most
  * held_kib. */
@@ -14,11 +16,6 @@
  * that it may grow to. */
 #define HIDDEN_KIB (46 * 1024)
 #define HIDDEN_KIB_PER_MIB 21
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
 
 /* Nothing larger than the report's own limit, so that sums of a few stay in 64 bits. */
 static int number(struct post_text node, uint64_t *ret_value)

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: ISC */
+/* The lesser, the larger, and what lies between. */
+#ifndef BALLAST_BOUNDS_H
+#define BALLAST_BOUNDS_H
+
+#include <stdint.h>
+
+static inline uint64_t smaller(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+static inline uint64_t larger(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* low <= high */
+static inline uint64_t clamp(uint64_t value, uint64_t low, uint64_t high)
+{
+    return value < low ? low : value > high ? high : value;
+}
+
+#endif
