@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "core/demand.h"
+#include "host/state-memory.h"
 #include "util/log.h"
 
 /* In real time the guests live in steps of this. */
@@ -49,6 +50,8 @@ struct host_sim {
     uint64_t excused_kib; /* so far dom0 itself has broken the promise */
     struct host_sim_truth truth;
     char broken[200];
+
+    struct state_memory state;
 
     bool real_time;
     int timer;
@@ -537,6 +540,23 @@ static int dispatch(struct host *host)
     return catch_up(sim) ? 1 : 0;
 }
 
+static int state_get(struct host *host, const char *key, char **ret_text)
+{
+    return state_memory_get(&sim_of(host)->state, key, ret_text);
+}
+
+static int state_set(struct host *host, const char *key, const char *text)
+{
+    return state_memory_set(&sim_of(host)->state, key, text);
+}
+
+static int state_list(struct host *host, const char *key,
+                      void (*each)(void *context, const char *name), void *context)
+{
+    state_memory_list(&sim_of(host)->state, key, each, context);
+    return 0;
+}
+
 static void close_sim(struct host *host)
 {
     struct host_sim *sim = sim_of(host);
@@ -548,6 +568,7 @@ static void close_sim(struct host *host)
     free(sim->guests);
     free(sim->due_ms);
     free(sim->occurrences);
+    state_memory_free(&sim->state);
     free(sim);
 }
 
@@ -556,6 +577,9 @@ static const struct host_ops sim_ops = {
     .now_ms = now_ms,
     .observe = observe,
     .set_target = set_target,
+    .state_get = state_get,
+    .state_set = state_set,
+    .state_list = state_list,
     .fd = fd,
     .dispatch = dispatch,
     .close = close_sim,

@@ -781,6 +781,82 @@ static int set_target(struct host *host, const struct domain *domain, uint64_t t
     return 0;
 }
 
+/* ---- what outlives the daemon ---- */
+
+#define STATE_ROOT "/tool/ballast"
+#define STATE_PATH_SIZE (sizeof(STATE_ROOT) + 1 + STATE_KEY_MAX)
+
+static int state_path(struct host_xen *xen, const char *key, char path[STATE_PATH_SIZE])
+{
+    int len = snprintf(path, STATE_PATH_SIZE, "%s/%s", STATE_ROOT, key);
+
+    if (len < 0 || (size_t)len >= STATE_PATH_SIZE)
+        return -ENAMETOOLONG;
+    return xen->lost || !xen->store ? -ENOTCONN : 0;
+}
+
+static int store_error(struct host_xen *xen)
+{
+    int error = errno;
+
+    if (connection_error(error))
+        xen->lost = true;
+    return -error;
+}
+
+static int state_get(struct host *host, const char *key, char **ret_text)
+{
+    struct host_xen *xen = xen_of(host);
+    char path[STATE_PATH_SIZE];
+    unsigned len = 0;
+    char *text;
+    int r = state_path(xen, key, path);
+
+    if (r < 0)
+        return r;
+    text = xs_read(xen->store, XBT_NULL, path, &len);
+    if (!text)
+        return store_error(xen);
+    *ret_text = text;
+    return 0;
+}
+
+static int state_set(struct host *host, const char *key, const char *text)
+{
+    struct host_xen *xen = xen_of(host);
+    char path[STATE_PATH_SIZE];
+    bool done;
+    int r = state_path(xen, key, path);
+
+    if (r < 0)
+        return r;
+    if (text && strlen(text) > STATE_MAX)
+        return -E2BIG;
+    done = text ? xs_write(xen->store, XBT_NULL, path, text, (unsigned)strlen(text))
+                : xs_rm(xen->store, XBT_NULL, path) || errno == ENOENT;
+    return done ? 0 : store_error(xen);
+}
+
+static int state_list(struct host *host, const char *key,
+                      void (*each)(void *context, const char *name), void *context)
+{
+    struct host_xen *xen = xen_of(host);
+    char path[STATE_PATH_SIZE];
+    unsigned count = 0;
+    char **names;
+    int r = state_path(xen, key, path);
+
+    if (r < 0)
+        return r;
+    names = xs_directory(xen->store, XBT_NULL, path, &count);
+    if (!names)
+        return errno == ENOENT ? 0 : store_error(xen);
+    for (unsigned i = 0; i < count; i++)
+        each(context, names[i]);
+    free(names);
+    return 0;
+}
+
 static void close_host(struct host *host)
 {
     struct host_xen *xen = xen_of(host);
@@ -795,6 +871,9 @@ static const struct host_ops xen_ops = {
     .now_ms = now_ms,
     .observe = observe,
     .set_target = set_target,
+    .state_get = state_get,
+    .state_set = state_set,
+    .state_list = state_list,
     .fd = fd,
     .dispatch = dispatch,
     .close = close_host,

@@ -8,6 +8,9 @@
 
 #include "core/round.h"
 
+#define STATE_KEY_MAX 127
+#define STATE_MAX 2000
+
 struct host;
 
 struct host_ops {
@@ -29,6 +32,17 @@ struct host_ops {
      * touched; another negative errno when the call failed. */
     int (*set_target)(struct host *host, const struct domain *domain, uint64_t target_kib,
                       uint64_t cap_kib);
+
+    /* Small texts that outlive the daemon, kept where only dom0 can write: /tool/ballast in the store.
+     * A key is "bills/<uuid>": at most STATE_KEY_MAX bytes of [a-z0-9/-]; a text at most STATE_MAX
+     * bytes. All return 0 or a negative errno.
+     * state_get: -ENOENT when there is none; the caller frees *ret_text.
+     * state_set: text NULL removes the key and all below it, and none is no error.
+     * state_list: calls each() for every name directly below key; It may change nothing. */
+    int (*state_get)(struct host *host, const char *key, char **ret_text);
+    int (*state_set)(struct host *host, const char *key, const char *text);
+    int (*state_list)(struct host *host, const char *key,
+                      void (*each)(void *context, const char *name), void *context);
 
     /* A descriptor that is readable when something happened; it may change after dispatch() failed. */
     int (*fd)(struct host *host);
