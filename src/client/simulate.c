@@ -12,6 +12,7 @@
 #include "client/svg.h"
 #include "core/engine.h"
 #include "host/host-sim.h"
+#include "util/bounds.h"
 #include "util/units.h"
 
 struct options {
@@ -33,28 +34,34 @@ static const char help_text[] =
     "  --json         print figures as JSON\n"
     "  --help         show this text and leave\n";
 
-/* As the daemon does it: a round when something happened, after a delay that gathers what comes
- * together, and at the latest when the round before asked for it. */
+/* As the daemon does it: what happened is looked into after a delay that gathers what comes together,
+ * and a round runs when it matters, at the latest when the round before asked for it. */
 static uint64_t run(const struct scenario *scenario, struct host *host, struct engine *engine,
                     struct trace *trace)
 {
     uint64_t end_ms = HOST_SIM_BEGIN_MS + scenario->length_ms;
     uint64_t gather_ms = engine->config.gather_ms;
     uint64_t round_ms = HOST_SIM_BEGIN_MS;
+    uint64_t look_ms = UINT64_MAX;
     uint64_t sample_ms = HOST_SIM_BEGIN_MS;
     uint64_t rounds = 0;
 
     for (;;) {
-        uint64_t wake_ms = round_ms < sample_ms ? round_ms : sample_ms;
+        uint64_t wake_ms = smaller(smaller(round_ms, look_ms), sample_ms);
         bool stirred = host_sim_advance(host, wake_ms < end_ms ? wake_ms : end_ms);
         uint64_t now_ms = host->ops->now_ms(host);
 
-        if (stirred && now_ms + gather_ms < round_ms)
-            round_ms = now_ms + gather_ms;
+        if (stirred && look_ms == UINT64_MAX)
+            look_ms = now_ms + gather_ms;
         for (; sample_ms <= now_ms; sample_ms += trace->step_ms)
             trace_sample(trace, host);
         if (now_ms >= end_ms)
             return rounds;
+        if (now_ms >= look_ms) {
+            look_ms = UINT64_MAX;
+            if (host->ops->has_news(host, &engine->round))
+                round_ms = now_ms;
+        }
         if (now_ms >= round_ms) {
             uint64_t next_ms = engine->config.interval_ms;
 

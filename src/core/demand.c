@@ -30,6 +30,9 @@
 #define CORE_DOWN_MS 1500
 #define BOOST_DOWN_MS 2000
 
+/* A post that differs by less can wait: no call would follow from it. */
+#define NEWS_KIB 2048
+
 struct knot {
     uint64_t size_mib;
     uint64_t floor_mib;
@@ -92,6 +95,43 @@ static uint64_t stated_kib(const struct domain *domain, uint64_t elapsed_ms)
     return post->used_kib + post->cache_kib + rise;
 }
 
+/* Posts that tell of pressure say by that what the domain misses; of others, the room to grow is part
+ * of what it would miss. */
+static bool tells_pressure(const struct post *post)
+{
+    return post->report.some_us != REPORT_ABSENT;
+}
+
+static uint64_t raw_kib(const struct domain *domain, uint64_t elapsed_ms)
+{
+    uint64_t margin = tells_pressure(&domain->post) ? 0 : margin_kib(&domain->post);
+
+    return stated_kib(domain, elapsed_ms) + margin;
+}
+
+/* Stall since the post before, in thousandths of the time; 1000 at most. */
+static uint64_t stall_share(const struct domain *domain, uint64_t elapsed_ms)
+{
+    uint64_t stall =
+        per_second(domain->post.report.some_us, domain->demand.stall_us, elapsed_ms) / 1000;
+
+    return smaller(stall, 1000);
+}
+
+bool demand_has_news(const struct domain *domain)
+{
+    const struct demand *demand = &domain->demand;
+    uint64_t elapsed_ms = domain->post.at_ms - demand->post_ms;
+    uint64_t raw;
+
+    if (!domain->shares || domain->post.at_ms == demand->post_ms)
+        return false;
+    if (demand->post_ms == 0 || stall_share(domain, elapsed_ms) >= STALL_LOW)
+        return true;
+    raw = raw_kib(domain, elapsed_ms);
+    return larger(raw, demand->raw_kib) - smaller(raw, demand->raw_kib) >= NEWS_KIB;
+}
+
 /* How much more a stalling domain gets at once: the more the harder it stalls. 0: leave it. */
 static uint64_t boost_step_kib(const struct domain *domain, uint64_t stall, uint64_t swap_in)
 {
@@ -104,24 +144,20 @@ static uint64_t boost_step_kib(const struct domain *domain, uint64_t stall, uint
     return domain->post.held_kib / 4;
 }
 
-/* A post came: what it says, and what it says of the time since the one before. A domain at its
- * limit uses what it holds, whatever it needs; where no pressure is posted that would tell, its room
- * to grow is part of what it would miss. */
+/* A post came: what it says, and what it says of the time since the one before. */
 static void take_post(struct domain *domain)
 {
     const struct post *post = &domain->post;
     struct demand *demand = &domain->demand;
     uint64_t elapsed_ms = demand->post_ms ? post->at_ms - demand->post_ms : 0;
-    uint64_t margin = margin_kib(post);
-    bool tells = post->report.some_us != REPORT_ABSENT;
 
-    demand->raw_kib = stated_kib(domain, elapsed_ms) + (tells ? 0 : margin);
-    demand->margin_kib = tells ? margin : 0;
+    demand->raw_kib = raw_kib(domain, elapsed_ms);
+    demand->margin_kib = tells_pressure(post) ? margin_kib(post) : 0;
     if (elapsed_ms > 0) {
-        uint64_t stall = per_second(post->report.some_us, demand->stall_us, elapsed_ms) / 1000;
+        uint64_t stall = stall_share(domain, elapsed_ms);
         uint64_t swap_in =
             per_second(post->report.swap_in_pages, demand->swap_in_pages, elapsed_ms);
-        uint64_t step = boost_step_kib(domain, stall > 1000 ? 1000 : stall, swap_in);
+        uint64_t step = boost_step_kib(domain, stall, swap_in);
 
         demand->calm = stall < STALL_LOW;
         if (step > 0 && post->held_kib + step > demand->raw_kib + demand->boost_kib)

@@ -13,4 +13,8 @@ uint64_t demand_floor_kib(uint64_t static_max_kib);
 /* Fills need_kib and available_kib of every domain; share_kib and the limits must be set. */
 void demand_estimate(struct round *round);
 
+/* True when the domain's post says something that the last round did not know and that matters: the
+ * next round should not wait for its time. */
+bool demand_has_news(const struct domain *domain);
+
 #endif

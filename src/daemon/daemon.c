@@ -74,8 +74,8 @@ static void tell(struct daemon *daemon)
     }
 }
 
-/* Has a round run when what comes together with what just happened has come. */
-static void round_soon(struct daemon *daemon)
+/* Looks into what just happened when what comes together with it has come. */
+static void look_soon(struct daemon *daemon)
 {
     loop_due_in(daemon->loop, daemon->engine.config.gather_ms);
 }
@@ -102,17 +102,39 @@ static int run_round(struct daemon *daemon)
             log_warning("the host cannot be watched until the next round, ignoring");
     }
     tell(daemon);
+    daemon->round_wanted = false;
+    daemon->round_ms = host->ops->now_ms(host) + next_ms;
     loop_due_in(daemon->loop, next_ms);
     return r;
 }
 
-static void on_due(void *context)
+/* Posts that say what is known already are no reason: thousands of domains post all the time. */
+static bool has_reason(struct daemon *daemon)
 {
-    (void)run_round(context);
+    struct host *host = daemon->host;
+
+    return daemon->round_wanted || host->ops->dispatch(host) < 0
+           || host->ops->has_news(host, &daemon->engine.round);
 }
 
-/* What else comes until the round is taken in there, all at once: a thousand domains that post wake
- * the daemon no more often than one. And a lost connection stays readable: it is not watched until
+static void on_due(void *context)
+{
+    struct daemon *daemon = context;
+    struct host *host = daemon->host;
+    bool reason = has_reason(daemon);
+    uint64_t now_ms = host->ops->now_ms(host);
+
+    if (reason || now_ms >= daemon->round_ms) {
+        (void)run_round(daemon);
+        return;
+    }
+    if (loop_watch(daemon->loop, host->ops->fd(host)) < 0)
+        log_warning("the host cannot be watched until the next round, ignoring");
+    loop_due_in(daemon->loop, daemon->round_ms - now_ms);
+}
+
+/* What else comes until then is taken in there, all at once: a thousand domains that post wake the
+ * daemon no more often than one. And a lost connection stays readable: it is not watched until
  * observe() has made another. */
 static void on_readable(void *context)
 {
@@ -121,7 +143,7 @@ static void on_readable(void *context)
     if (daemon->host->ops->dispatch(daemon->host) == 0)
         return;
     (void)loop_watch(daemon->loop, -1);
-    round_soon(daemon);
+    look_soon(daemon);
 }
 
 static void stop(struct daemon *daemon)
@@ -156,8 +178,9 @@ static void follow_up(struct daemon *daemon)
     struct control *control = &daemon->control;
 
     tell(daemon);
+    daemon->round_wanted |= control->round_wanted;
     if (control->round_wanted)
-        round_soon(daemon);
+        look_soon(daemon);
     control->round_wanted = false;
     if (control->stop_wanted)
         stop(daemon);

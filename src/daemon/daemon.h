@@ -16,8 +16,10 @@ struct daemon {
     struct engine engine;
     struct control control;
     struct loop *loop;
-    uint64_t told; /* notices that were logged and published */
-    bool lost;     /* the host could not be observed, and that was told */
+    uint64_t told;     /* notices that were logged and published */
+    bool round_wanted; /* whatever else there is */
+    uint64_t round_ms; /* the next round is due then, on the host's clock */
+    bool lost;         /* the host could not be observed, and that was told */
 };
 
 /* Takes over *config and listen_fd. config_file: for reloads, or NULL; not owned. Runs the first

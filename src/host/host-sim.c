@@ -29,6 +29,7 @@ struct host_sim {
     uint64_t random;
     uint64_t now_ms;
     bool stirred; /* something happened since host_sim_advance() was called */
+    bool changed; /* something but a post since the last observation */
 
     /* The hypervisor's. */
     struct guest *guests;
@@ -154,7 +155,8 @@ static void end_change(struct host_sim *sim, const struct guest *guest, struct b
     sim->claims_kib = sim->claims_kib - before.claim_kib + guest_claim_kib(guest);
     sim->reach_kib = sim->reach_kib - before.reach_kib + guest_reach_kib(guest);
     sim->due_ms[guest - sim->guests] = guest->next_ms;
-    sim->stirred |= guest->fresh || guest->life != before.life;
+    sim->changed |= by_dom0 || guest->life != before.life;
+    sim->stirred |= sim->changed || guest->fresh;
     if (by_dom0)
         excuse(sim);
     check(sim, guest->spec->name);
@@ -368,30 +370,25 @@ static struct post_text text_of(const char *text)
     return (struct post_text){ .text = text, .len = strlen(text) };
 }
 
-static void take_post(struct guest *guest, struct round *round, struct domain *domain)
+/* Returns 0 or -EINVAL. */
+static int take_post(struct guest *guest, struct domain *domain, uint64_t now_ms)
 {
     struct post_text first = text_of(guest->text[0]);
     struct post_text second = text_of(guest->text[1]);
-    int r = 0;
 
-    guest->fresh = false;
     switch (guest->spec->posts) {
     case DIALECT_BALLAST:
-        r = post_take_ballast(&domain->post, first, domain->actual_kib, round->now_ms);
-        break;
+        return post_take_ballast(&domain->post, first, domain->actual_kib, now_ms);
     case DIALECT_XENSERVER:
-        r = post_take_xenserver(&domain->post, first, second, domain->actual_kib, round->now_ms);
-        break;
+        return post_take_xenserver(&domain->post, first, second, domain->actual_kib, now_ms);
     case DIALECT_QUBES:
-        r = post_take_qubes(&domain->post, first, second, domain->actual_kib,
-                            domain->static_max_kib, round->now_ms);
-        break;
+        return post_take_qubes(&domain->post, first, second, domain->actual_kib,
+                               domain->static_max_kib, now_ms);
     case DIALECT_NONE:
     case DIALECT_SELFBALLOON:
         break;
     }
-    if (r < 0)
-        round_note(round, EVENT_BAD_POST, domain, "its post is no report: not counted");
+    return 0;
 }
 
 static enum domain_phase phase_of(enum guest_life life)
@@ -425,8 +422,9 @@ static int observe_guest(struct guest *guest, struct round *round)
     domain->cap_kib = guest->cap_kib;
     domain->claim_kib = guest_claim_kib(guest);
     domain->target_kib = guest->target_kib;
-    if (guest->fresh)
-        take_post(guest, round, domain);
+    if (guest->fresh && take_post(guest, domain, round->now_ms) < 0)
+        round_note(round, EVENT_BAD_POST, domain, "its post is no report: not counted");
+    guest->fresh = false;
     return 0;
 }
 
@@ -455,6 +453,7 @@ static int observe(struct host *host, struct round *round)
     if (sim->real_time && round->number > 0)
         sim->reserve_kib = least(sim->scenario->config.reserve_kib, round->reserve_kib);
     round_begin(round, sim->now_ms);
+    sim->changed = false;
     round->total_kib = sim->scenario->memory_kib;
     round->free_kib = sim->free_kib;
     round->scrub_kib = 0;
@@ -540,6 +539,33 @@ static int dispatch(struct host *host)
     return catch_up(sim) ? 1 : 0;
 }
 
+/* Takes in the post of one guest. What is no report is left to the next observation to tell. */
+static bool post_has_news(struct guest *guest, struct domain *domain, uint64_t now_ms)
+{
+    if (!guest->fresh)
+        return false;
+    if (take_post(guest, domain, now_ms) < 0)
+        return true;
+    guest->fresh = false;
+    return demand_has_news(domain);
+}
+
+static bool has_news(struct host *host, struct round *round)
+{
+    struct host_sim *sim = sim_of(host);
+    bool news = sim->changed;
+
+    for (size_t i = 0; i < sim->count; i++) {
+        struct guest *guest = &sim->guests[i];
+        struct domain *domain =
+            guest->life == GUEST_ABSENT ? NULL : round_find(round, guest->domid);
+
+        if (domain && memcmp(domain->uuid, guest->uuid, sizeof(guest->uuid)) == 0)
+            news |= post_has_news(guest, domain, sim->now_ms);
+    }
+    return news;
+}
+
 static int state_get(struct host *host, const char *key, char **ret_text)
 {
     return state_memory_get(&sim_of(host)->state, key, ret_text);
@@ -582,6 +608,7 @@ static const struct host_ops sim_ops = {
     .state_list = state_list,
     .fd = fd,
     .dispatch = dispatch,
+    .has_news = has_news,
     .close = close_sim,
 };
 

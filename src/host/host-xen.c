@@ -12,6 +12,7 @@
 #include <xenstore.h>
 #include <xentoollog.h>
 
+#include "core/demand.h"
 #include "host/host.h"
 #include "util/log.h"
 
@@ -72,6 +73,7 @@ struct host_xen {
     struct xs_handle *watcher; /* has a thread of libxenstore's; only for events */
     struct xs_handle *store;   /* has none; for reading */
     bool lost;
+    bool stirred; /* something but a post happened since the last observation */
     unsigned empty_turns;
     struct watched *watched; /* by domid; untouched parts cost no memory */
 };
@@ -260,22 +262,24 @@ static void count_event(struct host_xen *xen, uint32_t domid, uint64_t now)
     watched->muted_ms = now;
 }
 
-/* True when a round should look at it. */
+/* True when it should be looked into. */
 static bool take_event(struct host_xen *xen, const char *path, const char *token, uint64_t now)
 {
     uint64_t domid;
     unsigned stale;
 
     if (path[0] == '@')
-        return true;
+        return xen->stirred = true;
     if (report_number(token, strlen(token), DOMAINS_MAX - 1, &domid) < 0
         || strncmp(path, "/local/domain/", strlen("/local/domain/")) != 0)
         return false;
     stale = stale_by(path);
     xen->watched[domid].stale |= stale;
     /* Only the toolstack and we write these: no flood of the domain's, and no news when we did. */
-    if (stale & (READ_TARGET | READ_NAME))
-        return now - xen->watched[domid].wrote_ms > ECHO_MS;
+    if (stale & (READ_TARGET | READ_NAME)) {
+        xen->stirred |= now - xen->watched[domid].wrote_ms > ECHO_MS;
+        return xen->stirred;
+    }
     count_event(xen, (uint32_t)domid, now);
     return stale != 0 && !xen->watched[domid].muted;
 }
@@ -525,10 +529,13 @@ static void tell_bad_post(struct host_xen *xen, struct round *round, const struc
                dialect_name(dialect));
 }
 
-/* The richest dialect counts: a poorer one only when the domain has no better post that is of use. */
-static void read_posts(struct host_xen *xen, struct round *round, struct domain *domain,
-                       unsigned stale)
+/* The richest dialect counts: a poorer one only when the domain has no better post that is of use.
+ * Returns the dialect of a post that was no report, else DIALECT_NONE. */
+static enum dialect read_posts(struct host_xen *xen, struct domain *domain, unsigned stale,
+                               uint64_t now)
 {
+    enum dialect bad = DIALECT_NONE;
+
     for (size_t i = 0; i < sizeof(post_nodes) / sizeof(post_nodes[0]); i++) {
         enum dialect dialect = post_nodes[i].dialect;
         int r;
@@ -536,15 +543,40 @@ static void read_posts(struct host_xen *xen, struct round *round, struct domain 
         if (!(stale & post_nodes[i].stale))
             continue;
         if (domain->post.dialect != DIALECT_NONE && domain->post.dialect < dialect
-            && post_usable(&domain->post, round->now_ms))
+            && post_usable(&domain->post, now))
             continue;
-        r = read_post(xen, domain, dialect, post_nodes[i].first, post_nodes[i].second,
-                      round->now_ms);
+        r = read_post(xen, domain, dialect, post_nodes[i].first, post_nodes[i].second, now);
         if (r == -ENOENT && domain->post.dialect == dialect)
             memset(&domain->post, 0, sizeof(domain->post));
         else if (r == -EINVAL)
-            tell_bad_post(xen, round, domain, dialect);
+            bad = dialect;
     }
+    return bad;
+}
+
+/* Takes in the posts of one domain. What is no report is left to the next observation to tell. */
+static bool post_has_news(struct host_xen *xen, struct domain *domain, uint64_t now)
+{
+    struct watched *watched = &xen->watched[domain->domid];
+    unsigned stale = watched->stale & READ_POSTS;
+
+    if (stale == 0 || watched->muted)
+        return false;
+    if (read_posts(xen, domain, stale, now) != DIALECT_NONE)
+        return true;
+    watched->stale &= ~stale;
+    return demand_has_news(domain);
+}
+
+static bool has_news(struct host *host, struct round *round)
+{
+    struct host_xen *xen = xen_of(host);
+    uint64_t now = now_ms(host);
+    bool news = xen->stirred;
+
+    for (size_t i = 0; i < round->count && !xen->lost; i++)
+        news |= post_has_news(xen, &round->domains[i], now);
+    return news || xen->lost;
 }
 
 /* Reads what events made stale. */
@@ -552,6 +584,7 @@ static void refresh(struct host_xen *xen, struct round *round, struct domain *do
 {
     struct watched *watched = &xen->watched[domain->domid];
     unsigned stale = watched->stale;
+    enum dialect bad = DIALECT_NONE;
 
     if (watched->muted && round->now_ms - watched->read_ms >= MUTED_READ_MS) {
         watched->read_ms = round->now_ms;
@@ -569,7 +602,9 @@ static void refresh(struct host_xen *xen, struct round *round, struct domain *do
     if (stale & READ_TARGET)
         read_target(xen, watched, round, domain);
     if (stale & READ_POSTS)
-        read_posts(xen, round, domain, stale);
+        bad = read_posts(xen, domain, stale, round->now_ms);
+    if (bad != DIALECT_NONE)
+        tell_bad_post(xen, round, domain, bad);
 }
 
 /* The first sight of a domain. */
@@ -715,6 +750,7 @@ static int observe(struct host *host, struct round *round)
         goto out;
     }
     round_begin(round, now_ms(host));
+    xen->stirred = false;
     round->moved_kib = 0;
     for (int i = 0; i < after_count && r == 0; i++)
         r = observe_domain(xen, round, &after[i],
@@ -876,6 +912,7 @@ static const struct host_ops xen_ops = {
     .state_list = state_list,
     .fd = fd,
     .dispatch = dispatch,
+    .has_news = has_news,
     .close = close_host,
 };
 

@@ -47,10 +47,15 @@ struct host_ops {
     /* A descriptor that is readable when something happened; it may change after dispatch() failed. */
     int (*fd)(struct host *host);
 
-    /* Takes in what happened, without blocking and in bounded time. Returns 1 when a round should
-     * run soon, 0 when not, a negative errno when the connection is lost (it is tried again by
+    /* Takes in what happened, without blocking and in bounded time. Returns 1 when it is to be looked
+     * into soon, 0 when not, a negative errno when the connection is lost (it is tried again by
      * observe()). */
     int (*dispatch)(struct host *host);
+
+    /* Looks into what happened: takes new posts into the domains that the round knows already.
+     * Returns true when a round should run now: a post has news (demand.h), or there is something
+     * else that observe() should look at. */
+    bool (*has_news)(struct host *host, struct round *round);
 
     /* Leaves every domain as it is. */
     void (*close)(struct host *host);

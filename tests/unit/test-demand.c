@@ -55,6 +55,35 @@ static void post(struct round *round, struct domain *domain, uint64_t used_kib, 
     demand_estimate(round);
 }
 
+static bool news(struct round *round, struct domain *domain, uint64_t used_kib, uint64_t stall_us)
+{
+    domain->post.at_ms = round->now_ms;
+    domain->post.used_kib = used_kib;
+    domain->post.report.some_us = stall_us;
+    return demand_has_news(domain);
+}
+
+static void test_news(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+
+    CHECK(!demand_has_news(domain));
+    domain->post = (struct post){ .dialect = DIALECT_BALLAST, .at_ms = round.now_ms };
+    CHECK(demand_has_news(domain)); /* the first */
+    post(&round, domain, 200 * MIB, 0);
+    CHECK(!demand_has_news(domain));
+    round.now_ms += 1000;
+    CHECK(!news(&round, domain, 200 * MIB, 0));
+    CHECK(!news(&round, domain, 201 * MIB - 512, 4000));
+    CHECK(news(&round, domain, 202 * MIB, 0));
+    CHECK(news(&round, domain, 198 * MIB, 0));
+    CHECK(news(&round, domain, 200 * MIB, 5000)); /* it stalls, if little */
+    domain->shares = false;
+    CHECK(!demand_has_news(domain));
+    round_free(&round);
+}
+
 static void test_up_at_once_down_slowly(void)
 {
     struct round round;
@@ -195,6 +224,7 @@ int main(int argc, char **argv)
 {
     check_init(argc, argv);
     check_run("the floor of a Linux guest", test_floor);
+    check_run("a post that says what is known is no news", test_news);
     check_run("need goes up at once and down slowly", test_up_at_once_down_slowly);
     check_run("pressure adds to need", test_pressure);
     check_run("need stays within the limits", test_bounds);
