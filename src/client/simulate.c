@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,7 +80,7 @@ static int draw(const struct options *options, const struct scenario *scenario,
     char title[300];
     int r = out ? 0 : -errno;
 
-    (void)snprintf(title, sizeof(title), "%s, policy %s, seed %" PRIu64, scenario->file, policy,
+    (void)snprintf(title, sizeof(title), "%s, policy %.100s, seed %" PRIu64, scenario->file, policy,
                    options->seed);
     if (r == 0)
         r = svg_draw(trace, scenario, host, title, out);
@@ -117,6 +118,18 @@ static int report(const struct options *options, const struct outcome *outcome)
     return outcome_broken(outcome, stderr) > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
+/* Figures under the name of a policy that did not decide would mislead. */
+static void say_failures(const struct engine *engine, uint64_t rounds)
+{
+    const char *why;
+    uint64_t failures = engine->external ? external_failures(engine->external, &why) : 0;
+
+    if (failures > 0)
+        fprintf(stderr,
+                "ballast: %s: did not decide %" PRIu64 " of %" PRIu64 " rounds, the last because: %s\n",
+                engine->config.policy, failures, rounds, why);
+}
+
 /* Everything once the host is there. Returns the exit status, or a negative errno. */
 static int simulate_on(const struct options *options, const struct scenario *scenario,
                        struct host *host, struct config *config)
@@ -130,11 +143,13 @@ static int simulate_on(const struct options *options, const struct scenario *sce
     if (!engine)
         return r;
     engine_init(engine, host, config);
+    engine->patient = true;
     r = options->svg ? trace_init(&trace, scenario->guest_count, scenario->length_ms) : 0;
     if (r < 0)
         goto out;
     rounds = run(scenario, host, engine, &trace);
     host_sim_finish(host);
+    say_failures(engine, rounds);
     r = outcome_take(scenario, host, &outcome);
     if (r < 0)
         goto out;
@@ -156,12 +171,15 @@ out:
 static int configure(const struct options *options, const struct scenario *scenario,
                      struct config *ret_config)
 {
-    char error[256];
+    char error[300];
     int r = scenario_config(scenario, ret_config);
 
-    if (r < 0 || !options->policy)
+    if (r < 0)
         return r;
-    r = config_set(ret_config, NULL, "policy", options->policy, error, sizeof(error));
+    if (options->policy)
+        r = config_set(ret_config, NULL, "policy", options->policy, error, sizeof(error));
+    if (r == 0)
+        r = external_check(ret_config->policy, false, error, sizeof(error));
     if (r < 0) {
         fprintf(stderr, "ballast: %s\n", error);
         config_free(ret_config);
@@ -216,6 +234,7 @@ int simulate_main(int argc, char **argv)
     struct options options = { .seed = 1 };
     int option;
 
+    (void)signal(SIGPIPE, SIG_IGN); /* an external policy may end at any time */
     optind = 0; /* main() has used getopt, too */
     while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
         switch (option) {

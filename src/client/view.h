@@ -9,7 +9,7 @@
 #include <stdio.h>
 
 #include "client/connect.h"
-#include "core/round.h"
+#include "core/policy.h"
 
 /* The terminal's width is not known. */
 #define VIEW_ENDLESS 10000
@@ -33,7 +33,7 @@ struct view_domain {
 struct view {
     struct json_value *status; /* the answers, whole */
     struct json_value *domains;
-    char policy[32];
+    char policy[POLICY_TEXT_SIZE];
     char host[16];
     char version[32];
     bool dry_run;

@@ -11,7 +11,7 @@
 #include <strings.h>
 
 #include "core/demand.h"
-#include "core/policy.h"
+#include "external/external.h"
 #include "util/cfgfile.h"
 #include "util/units.h"
 
@@ -51,11 +51,11 @@ static void *member(const struct key *key, void *object)
 static bool take_policy(const struct key *key, const char *text, void *object)
 {
     struct config *config = object;
-    const struct policy *policy = policy_find(text);
 
-    if (policy)
-        (void)snprintf(config->policy, sizeof(config->policy), "%s", policy->name);
-    return policy != NULL;
+    if (!policy_find(text) && !policy_command(text))
+        return false;
+    (void)snprintf(config->policy, sizeof(config->policy), "%s", text);
+    return true;
 }
 
 static bool take_surplus(const struct key *key, const char *text, void *object)
@@ -101,9 +101,21 @@ static const struct key host_keys[] = {
     {
         .name = "policy",
         .value = "\"weighted\"",
-        .expected = "\"weighted\" or \"static\"",
-        .help = "how memory is shared: \"weighted\" by need and weight, or \"static\" sizes",
+        .expected = "\"weighted\", \"static\" or \"external:COMMAND\"",
+        .help = "how memory is shared: \"weighted\" by need and weight, \"static\" sizes, or "
+                "\"external:COMMAND\"",
         .take = take_policy,
+        .live = true,
+    },
+    {
+        .name = "policy_deadline",
+        .value = "\"200ms\"",
+        .expected = "a time from \"1ms\" to \"10s\"",
+        .help = "within this an external policy answers, or \"weighted\" decides",
+        .take = take_time,
+        .offset = offsetof(struct config, policy_deadline_ms),
+        .min = 1,
+        .max = 10 * 1000,
         .live = true,
     },
     {
@@ -391,6 +403,7 @@ void config_init(struct config *ret_config)
 {
     *ret_config = (struct config){
         .policy = "weighted",
+        .policy_deadline_ms = 200,
         .reserve_kib = 80 * 1024,
         .pool_kib = 64 * 1024,
         .surplus_spread = true,
@@ -611,6 +624,7 @@ static void read_setting(struct reader *reader, const char *name, int line)
     const char *text = cfgfile_string(reader->file, name, NULL);
     bool is_list = key && strcmp(name, "domains") == 0;
     char names[128];
+    char error[300];
 
     if (!key)
         fault(reader, line, "'%s' is not known; expected %s", name,
@@ -625,6 +639,8 @@ static void read_setting(struct reader *reader, const char *name, int line)
         read_defaults(reader, line, text);
     else if (!key->take(key, text, &reader->config))
         fault(reader, line, "%s = \"%s\"; expected %s", name, text, key->expected);
+    else if (key->take == take_policy && external_check(text, true, error, sizeof(error)) < 0)
+        fault(reader, line, "%s: %s", name, error);
 }
 
 int config_read(const char *file, FILE *report, struct config *ret_config)
@@ -666,16 +682,29 @@ static int complain(char *error, size_t error_size, const char *format, ...)
     return -EINVAL;
 }
 
+/* "policy, reserve": the names of the settings of the host that can be changed live. */
+static const char *live_names(char *text, size_t size)
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < COUNT(host_keys) && used < size; i++) {
+        if (host_keys[i].live)
+            used += (size_t)snprintf(text + used, size - used, "%s%s", used ? ", " : "",
+                                     host_keys[i].name);
+    }
+    return text;
+}
+
 static int set_host(struct config *config, const char *name, const char *value, char *error,
                     size_t error_size)
 {
     const struct key *key = find_key(host_keys, COUNT(host_keys), name);
+    char names[128];
 
     if (!key || !key->live)
-        return complain(error, error_size,
-                        "'%.64s' cannot be set %s; expected policy, reserve, "
-                        "pool or surplus",
-                        name, key ? "while the daemon runs" : "of the host");
+        return complain(error, error_size, "'%.64s' cannot be set %s; expected %s", name,
+                        key ? "while the daemon runs" : "of the host",
+                        live_names(names, sizeof(names)));
     if (!key->take(key, value, config))
         return complain(error, error_size, "%s=%.64s; expected %s", name, value, key->expected);
     config->generation = next_generation();

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "core/policy.h"
 #include "core/round.h"
 
 #ifndef SYSCONFDIR
@@ -34,7 +35,8 @@ struct rule {
 };
 
 struct config {
-    char policy[32];
+    char policy[POLICY_TEXT_SIZE]; /* a name, or a program: core/policy.h */
+    uint64_t policy_deadline_ms;   /* a program answers within this */
     uint64_t reserve_kib;
     uint64_t pool_kib;
     bool surplus_spread;  /* surplus = "spread" (default) or "keep" */

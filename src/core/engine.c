@@ -5,7 +5,8 @@
  *   host        conduct   demand       policies/  pace     guard     host      events, reasons
  *
  * Between judge and estimate the host's memory is reckoned up: what there is to share, and who takes
- * part. Everything between observe and apply is pure. */
+ * part. Everything between observe and apply is pure, but for a policy that is a program of the
+ * operator's own, which is asked there. */
 #include "core/engine.h"
 
 #include <errno.h>
@@ -27,6 +28,9 @@
 #define CALL_RETRY_FIRST_MS 500
 #define CALL_RETRY_MOST_MS 60000
 
+/* An external policy that is slower than this is broken, even where nobody waits for it. */
+#define PATIENT_MS 10000
+
 /* Nearer than this to a size is at it. */
 #define NEAR_KIB 4096
 
@@ -40,6 +44,7 @@ void engine_init(struct engine *ret_engine, struct host *host, struct config *co
 
 void engine_free(struct engine *engine)
 {
+    external_free(engine->external);
     round_free(&engine->round);
     config_free(&engine->config);
 }
@@ -51,14 +56,36 @@ void engine_configure(struct engine *engine, struct config *config)
     config_init(config);
 }
 
+void engine_reload(struct engine *engine, struct config *config)
+{
+    external_free(engine->external);
+    engine->external = NULL;
+    engine_configure(engine, config);
+}
+
+/* A program stands before `weighted`, which decides when the program does not. */
+static void choose_policy(struct engine *engine)
+{
+    const char *name = engine->config.policy;
+
+    engine->policy = policy_find(name);
+    if (engine->external && !external_is(engine->external, name)) {
+        external_free(engine->external);
+        engine->external = NULL;
+    }
+    if (engine->policy)
+        return;
+    engine->policy = &policy_weighted;
+    if (!engine->external)
+        engine->external = external_new(name);
+}
+
 static void configure(struct engine *engine)
 {
     const struct config *config = &engine->config;
     struct round *round = &engine->round;
 
-    engine->policy = policy_find(config->policy);
-    if (!engine->policy)
-        engine->policy = &policy_weighted;
+    choose_policy(engine);
     round->reserve_kib = config->reserve_kib;
     round->pool_kib = config->pool_kib;
     round->surplus_spread = config->surplus_spread;
@@ -183,6 +210,20 @@ static void reckon(struct round *round)
         return;
     for (size_t i = 0; i < round->count; i++)
         round->domains[i].bottom_kib = round->domains[i].min_kib;
+}
+
+/* What each should have: by the operator's own program if there is one and it works. */
+static void decide(struct engine *engine)
+{
+    struct round *round = &engine->round;
+    uint64_t wait_ms = engine->patient ? PATIENT_MS : engine->config.policy_deadline_ms;
+
+    round->paced = true;
+    if (engine->external && external_decide(engine->external, round, wait_ms) == 0)
+        return;
+    if (policy_decide(engine->policy, round) < 0)
+        round_note(round, EVENT_POLICY, NULL, "policy %s gave out what is not there: all stay",
+                   engine->policy->name);
 }
 
 static int by_priority(const void *left, const void *right, void *data)
@@ -367,10 +408,7 @@ int engine_round(struct engine *engine, uint64_t *ret_next_ms)
     conduct_judge(round);
     reckon(round);
     demand_estimate(round);
-    r = policy_decide(engine->policy, round);
-    if (r < 0)
-        round_note(round, EVENT_POLICY, NULL, "policy %s gave out what is not there: all stay",
-                   engine->policy->name);
+    decide(engine);
     pace_moderate(round);
     guard(round);
     apply(engine);

@@ -6,14 +6,17 @@
 #include "core/config.h"
 #include "core/policy.h"
 #include "core/round.h"
+#include "external/external.h"
 #include "host/host.h"
 
 struct engine {
     struct host *host;    /* not owned */
     struct config config; /* owned */
     const struct policy *policy;
+    struct external *external; /* asked before it, when the configuration names a program */
     struct round round;
     bool dry_run;       /* everything but the calls */
+    bool patient;       /* in virtual time: an external policy may take its time */
     bool minimums_told; /* the operator knows that the minimums do not fit */
     bool headroom_told; /* ... that the promise is broken */
     uint64_t calls_made;
@@ -26,6 +29,9 @@ void engine_free(struct engine *engine);
 
 /* Replaces the configuration; takes over *config. */
 void engine_configure(struct engine *engine, struct config *config);
+
+/* The same after a reload: a program that is the policy is started anew, since it may be another. */
+void engine_reload(struct engine *engine, struct config *config);
 
 /* One round. *ret_next_ms: run the next after so many ms at the latest (less than the interval while
  * memory is on its way). Returns 0, or a negative errno when the host could not be observed: nothing

@@ -140,6 +140,8 @@ static uint64_t next_target(const struct round *round, struct domain *domain)
 {
     uint64_t wanted = wanted_target(domain);
 
+    if (!round->paced && domain->shares)
+        return target_for(domain, domain->want_kib);
     if (domain->conduct.retry_ms > round->now_ms && wanted < target_for(domain, domain->actual_kib))
         return stay(domain);
     if (in_grace(round, domain) && wanted <= domain->target_kib)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "core/policy.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -25,6 +26,21 @@ const struct policy *policy_find(const char *name)
     return NULL;
 }
 
+const char *policy_command(const char *text)
+{
+    const char *command = text + strlen(POLICY_EXTERNAL);
+
+    if (strncmp(text, POLICY_EXTERNAL, strlen(POLICY_EXTERNAL)) != 0)
+        return NULL;
+    if (command[0] == '\0' || command[0] == ' ' || strlen(command) > POLICY_COMMAND_MAX)
+        return NULL;
+    for (const char *p = command; *p; p++) {
+        if (iscntrl((unsigned char)*p))
+            return NULL;
+    }
+    return command;
+}
+
 static bool within_bounds(const struct round *round, const struct domain *domain)
 {
     if (domain->want_kib > domain->top_kib)
@@ -32,7 +48,7 @@ static bool within_bounds(const struct round *round, const struct domain *domain
     return !round->minimums_fit || domain->want_kib >= domain->bottom_kib;
 }
 
-static bool checks_out(const struct round *round)
+int policy_check(const struct round *round, const struct domain **ret_culprit)
 {
     uint64_t left = round->share_kib;
 
@@ -41,16 +57,19 @@ static bool checks_out(const struct round *round)
 
         if (!domain->shares)
             continue;
-        if (!within_bounds(round, domain) || domain->want_kib > left)
-            return false;
+        *ret_culprit = domain;
+        if (!within_bounds(round, domain))
+            return -ERANGE;
+        if (domain->want_kib > left)
+            return -E2BIG;
         left -= domain->want_kib;
     }
-    return true;
+    return 0;
 }
 
 /* Without a policy a domain wants what it holds; but one that does not let go is asked, when its
  * time comes, for all that is above its guarantee. */
-static void want_what_is_held(struct round *round)
+void policy_hold(struct round *round)
 {
     for (size_t i = 0; i < round->count; i++) {
         struct domain *domain = &round->domains[i];
@@ -63,10 +82,13 @@ static void want_what_is_held(struct round *round)
 
 int policy_decide(const struct policy *policy, struct round *round)
 {
-    want_what_is_held(round);
+    const struct domain *culprit;
+    int r;
+
+    policy_hold(round);
     policy->decide(round);
-    if (checks_out(round))
-        return 0;
-    want_what_is_held(round);
-    return -ERANGE;
+    r = policy_check(round, &culprit);
+    if (r < 0)
+        policy_hold(round);
+    return r;
 }

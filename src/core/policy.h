@@ -15,6 +15,12 @@ struct policy {
     void (*decide)(struct round *round);
 };
 
+/* The text of a policy that is a program of the operator's own (external/external.h): this, and its
+ * command: a path and arguments with blanks between them, no shell. */
+#define POLICY_EXTERNAL "external:"
+#define POLICY_COMMAND_MAX 1024
+#define POLICY_TEXT_SIZE (sizeof(POLICY_EXTERNAL) + POLICY_COMMAND_MAX)
+
 extern const struct policy policy_weighted;
 extern const struct policy policy_static;
 
@@ -24,9 +30,22 @@ const struct policy *policy_find(const char *name);
 /* Policies by index, NULL after the last. */
 const struct policy *policy_at(size_t index);
 
+/* The command of a text of that kind; NULL when it is of another, or the command is none: empty, too
+ * long, or with characters that no command line holds. */
+const char *policy_command(const char *text);
+
 /* Calls the policy and checks what comes out: the sum, and the bounds. When it is wrong all of it is
- * rejected: every domain wants what it holds, and -ERANGE is returned. Domains without `shares` want
- * what they hold in any case; those that are unhelpful, no more than their guarantee. */
+ * rejected: every domain wants what it holds, and a negative errno is returned. Domains without
+ * `shares` want what they hold in any case; those that are unhelpful, no more than their guarantee. */
 int policy_decide(const struct policy *policy, struct round *round);
+
+/* The two ends of that call, for a policy that is no function. */
+
+/* Every domain wants what it holds, as policy_decide() says. */
+void policy_hold(struct round *round);
+
+/* Returns 0; or, with the first domain that is wrong, -ERANGE when it wants what it may not have, or
+ * -E2BIG when it wants more than those before it have left of share_kib. */
+int policy_check(const struct round *round, const struct domain **ret_culprit);
 
 #endif

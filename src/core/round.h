@@ -206,6 +206,9 @@ struct round {
     bool surplus_spread;
     uint64_t grace_ms;
 
+    /* decide */
+    bool paced; /* false: a policy that does not want its wants moderated */
+
     /* engine: what the domains with `shares` may hold together */
     uint64_t share_kib;
     bool minimums_fit;

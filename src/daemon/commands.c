@@ -149,6 +149,18 @@ static int set_all(struct config *config, const struct domain *domain,
     return refused ? -EINVAL : 0;
 }
 
+/* A program that was not the policy before must be one that can be. */
+static int check_policy(const struct config *before, const struct config *config,
+                        struct fault *fault)
+{
+    char error[300];
+
+    if (strcmp(before->policy, config->policy) == 0
+        || external_check(config->policy, true, error, sizeof(error)) == 0)
+        return 0;
+    return fault_set(fault, FAULT_ARGUMENT, "policy: %s", error);
+}
+
 static void note_set(struct control *control, const struct domain *domain,
                      const struct json_value *arguments)
 {
@@ -215,6 +227,8 @@ static int set(struct control *control, struct control_peer *peer,
     if (r < 0)
         return fault_set(fault, FAULT_FAILED, "%s", strerror(-r));
     r = set_all(&config, domain, arguments, fault);
+    if (r == 0)
+        r = check_policy(&control->engine->config, &config, fault);
     if (r < 0) {
         config_free(&config);
         return r;

@@ -137,7 +137,7 @@ int control_reload(struct control *control, char *error, size_t error_size)
         control_note(control, "CONFIG", NOTICE_HOST, NULL, "%s has faults, keeping the old one",
                      control->config_file);
     } else {
-        engine_configure(control->engine, &config);
+        engine_reload(control->engine, &config);
         control->round_wanted = true;
         control_note(control, "CONFIG", NOTICE_HOST, NULL, "%s was read", control->config_file);
     }

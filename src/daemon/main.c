@@ -177,6 +177,18 @@ static int remember_paths(const struct options *options, struct state *state)
     return state->socket_path ? 0 : -ENOMEM;
 }
 
+static int read_scenario_config(const struct options *options, struct state *state)
+{
+    char error[300];
+    int r = scenario_config(&state->scenario, &state->config);
+
+    if (r == 0)
+        r = external_check(state->config.policy, true, error, sizeof(error));
+    if (r == -EINVAL)
+        fprintf(stderr, "%s: policy: %s\n", options->scenario, error);
+    return r;
+}
+
 /* Every fault goes to standard error, with file and line. */
 static int read_config(const struct options *options, struct state *state)
 {
@@ -189,7 +201,7 @@ static int read_config(const struct options *options, struct state *state)
     if (state->config_file)
         return config_read(state->config_file, stderr, &state->config);
     if (options->scenario)
-        return scenario_config(&state->scenario, &state->config);
+        return read_scenario_config(options, state);
     config_init(&state->config);
     return 0;
 }

@@ -66,6 +66,14 @@ void report_clear(struct report *ret_report)
         *at(ret_report, &fields[i]) = REPORT_ABSENT;
 }
 
+const char *report_field(const struct report *report, size_t index, uint64_t *ret_value)
+{
+    if (index >= FIELDS)
+        return NULL;
+    *ret_value = value_of(report, &fields[index]);
+    return fields[index].key;
+}
+
 int report_format(const struct report *report, char *buf, size_t size)
 {
     size_t used = 0;

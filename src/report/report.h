@@ -61,6 +61,10 @@ struct report {
 /* Sets every field of *ret_report to REPORT_ABSENT. */
 void report_clear(struct report *ret_report);
 
+/* The fields by index: the name, as in the line, and in *ret_value the figure or REPORT_ABSENT. NULL
+ * after the last. */
+const char *report_field(const struct report *report, size_t index, uint64_t *ret_value);
+
 /* Writes the fields that are present as one NUL-terminated line without a newline.
  * Returns its length, or -ENOSPC when size is too small (REPORT_MAX always suffices). */
 int report_format(const struct report *report, char *buf, size_t size);

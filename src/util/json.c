@@ -369,6 +369,14 @@ const char *json_key_at(const struct json_value *map, size_t index)
     return YAJL_IS_OBJECT(of) && index < of->u.object.len ? of->u.object.keys[index] : NULL;
 }
 
+const struct json_value *json_value_at(const struct json_value *map, size_t index)
+{
+    const struct yajl_val_s *of = node(map);
+
+    return YAJL_IS_OBJECT(of) && index < of->u.object.len ? value_of(of->u.object.values[index])
+                                                          : NULL;
+}
+
 static void copy_map(struct json *json, const char *key, const struct yajl_val_s *of)
 {
     json_map(json, key);

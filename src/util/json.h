@@ -43,8 +43,9 @@ bool json_get_bool(const struct json_value *value, bool *ret_value);
 size_t json_length(const struct json_value *array); /* 0 for all but arrays */
 const struct json_value *json_at(const struct json_value *array, size_t index);
 
-/* The keys of a map by index, for telling which are not known; NULL after the last. */
+/* The keys and values of a map by index; NULL after the last. */
 const char *json_key_at(const struct json_value *map, size_t index);
+const struct json_value *json_value_at(const struct json_value *map, size_t index);
 
 /* Writes a parsed value again (the "id" of a request). */
 void json_copy(struct json *json, const char *key, const struct json_value *value);
