@@ -126,7 +126,8 @@ static void say_failures(const struct engine *engine, uint64_t rounds)
 
     if (failures > 0)
         fprintf(stderr,
-                "ballast: %s: did not decide %" PRIu64 " of %" PRIu64 " rounds, the last because: %s\n",
+                "ballast: %s: did not decide %" PRIu64 " of %" PRIu64
+                " rounds, the last because: %s\n",
                 engine->config.policy, failures, rounds, why);
 }
 
@@ -235,7 +236,7 @@ int simulate_main(int argc, char **argv)
     int option;
 
     (void)signal(SIGPIPE, SIG_IGN); /* an external policy may end at any time */
-    optind = 0; /* main() has used getopt, too */
+    optind = 0;                     /* main() has used getopt, too */
     while ((option = getopt_long(argc, argv, "", table, NULL)) != -1) {
         switch (option) {
         case 's':

@@ -147,8 +147,8 @@ static int take_question(struct child *child, const char *line, size_t len)
 static int send_more(struct child *child)
 {
     while (child->sent < child->question_len) {
-        ssize_t n = write(child->to, child->question + child->sent,
-                          child->question_len - child->sent);
+        ssize_t n =
+            write(child->to, child->question + child->sent, child->question_len - child->sent);
 
         if (n < 0 && errno == EINTR)
             continue;
@@ -165,10 +165,10 @@ static int make_room(struct child *child)
     size_t room = child->answer_room ? child->answer_room * 2 : ROOM_FIRST;
     char *longer;
 
-    if (child->answer_len + 1 < child->answer_room)
-        return 0;
     if (child->answer_len > CHILD_ANSWER_MAX)
         return -EMSGSIZE;
+    if (child->answer_len + 1 < child->answer_room)
+        return 0;
     longer = realloc(child->answer, room);
     if (!longer)
         return -ENOMEM;

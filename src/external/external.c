@@ -314,8 +314,7 @@ static void pause_after(struct external *external, const struct round *round)
 {
     if (external->answered && round->now_ms - external->started_ms >= STEADY_MS)
         external->retry_wait_ms = 0;
-    external->retry_wait_ms =
-        clamp(external->retry_wait_ms * 2, RETRY_FIRST_MS, RETRY_MOST_MS);
+    external->retry_wait_ms = clamp(external->retry_wait_ms * 2, RETRY_FIRST_MS, RETRY_MOST_MS);
     external->retry_ms = round->now_ms + external->retry_wait_ms;
 }
 
@@ -331,8 +330,7 @@ static int start(struct external *external, const struct round *round)
     external->started_ms = round->now_ms;
     external->answered = false;
     if (r < 0) {
-        (void)snprintf(external->why, sizeof(external->why), "cannot be started: %s",
-                       strerror(-r));
+        (void)snprintf(external->why, sizeof(external->why), "cannot be started: %s", strerror(-r));
         pause_after(external, round);
     }
     return r;
@@ -390,9 +388,8 @@ static void keep(struct round *round)
         struct domain *domain = &round->domains[i];
 
         if (domain->shares)
-            domain->want_kib =
-                clamp(domain->want_kib, round->minimums_fit ? domain->bottom_kib : 0,
-                      domain->top_kib);
+            domain->want_kib = clamp(domain->want_kib, round->minimums_fit ? domain->bottom_kib : 0,
+                                     domain->top_kib);
     }
 }
 
@@ -416,8 +413,8 @@ static int check_wants(struct external *external, const struct round *round)
  * with its first answer is starting. */
 static void tell(struct external *external, struct round *round, int r)
 {
-    bool starting = r == -EAGAIN && !external->answered
-                    && round->now_ms - external->started_ms < PATIENCE_MS;
+    bool starting =
+        r == -EAGAIN && !external->answered && round->now_ms - external->started_ms < PATIENCE_MS;
 
     if (r == 0) {
         if (external->told && round->now_ms - external->failed_ms >= RECOVERED_MS) {
