@@ -22,7 +22,7 @@ static void decide(struct round *round)
         if (!domain->shares)
             continue;
         round->fill[n] = (struct fill_item){
-            .floor_kib = round->minimums_fit ? domain->bottom_kib : 0,
+            .floor_kib = domain->bottom_kib,
             .ceiling_kib = size_of(domain),
             .weight = domain->limits.weight,
         };

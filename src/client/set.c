@@ -28,8 +28,8 @@ static const char reload_help[] =
     "  --help  show this text and leave\n";
 
 /* Keys of the host that can be changed while the daemon runs. */
-static const char *const live_keys[] = { "policy", "policy_deadline", "reserve", "pool",
-                                         "surplus" };
+static const char *const live_keys[] = { "policy", "policy_deadline", "reserve",
+                                         "pool",   "surplus",         "idle_tax" };
 
 static bool is_live(const char *key)
 {

@@ -69,6 +69,33 @@ static bool take_surplus(const struct key *key, const char *text, void *object)
     return true;
 }
 
+/* "0", "0.75", "1": to the thousandth. */
+static bool take_share(const struct key *key, const char *text, void *object)
+{
+    static const char digits[] = "0123456789";
+    uint32_t share = 0;
+    uint32_t unit = IDLE_TAX_MAX;
+    const char *p = text + 1;
+
+    if ((text[0] != '0' && text[0] != '1') || (text[1] != '\0' && text[1] != '.'))
+        return false;
+    share = text[0] == '1' ? IDLE_TAX_MAX : 0;
+    if (*p == '.' && *++p == '\0')
+        return false;
+    for (; *p; p++) {
+        const char *digit = strchr(digits, *p);
+
+        unit /= 10;
+        if (!digit || unit == 0)
+            return false;
+        share += (uint32_t)(digit - digits) * unit;
+    }
+    if (share > IDLE_TAX_MAX)
+        return false;
+    *(uint32_t *)member(key, object) = share;
+    return true;
+}
+
 static bool take_size(const struct key *key, const char *text, void *object)
 {
     return units_parse_kib(text, member(key, object)) == 0;
@@ -101,9 +128,10 @@ static const struct key host_keys[] = {
     {
         .name = "policy",
         .value = "\"weighted\"",
-        .expected = "\"weighted\", \"static\" or \"external:COMMAND\"",
-        .help = "how memory is shared: \"weighted\" by need and weight, \"static\" sizes, or "
-                "\"external:COMMAND\"",
+        .expected = "\"weighted\", \"proportional\", \"static\" or \"external:COMMAND\"",
+        .help =
+            "how memory is shared: \"weighted\" by need and weight, \"proportional\", \"static\" "
+            "or \"external:COMMAND\"",
         .take = take_policy,
         .live = true,
     },
@@ -143,6 +171,17 @@ static const struct key host_keys[] = {
         .expected = "\"spread\" or \"keep\"",
         .help = "memory that nobody needs: \"spread\" it by weight, or \"keep\" it free",
         .take = take_surplus,
+        .live = true,
+    },
+    {
+        /* Waldspurger's (OSDI 2002): three quarters of the idle may go to others before any needed. */
+        .name = "idle_tax",
+        .value = "\"0.75\"",
+        .expected = "a number from \"0\" to \"1\", such as \"0.75\"",
+        .help =
+            "a page that its domain does not need counts for so much less than one that it does",
+        .take = take_share,
+        .offset = offsetof(struct config, idle_tax),
         .live = true,
     },
     {
@@ -407,6 +446,7 @@ void config_init(struct config *ret_config)
         .reserve_kib = 80 * 1024,
         .pool_kib = 64 * 1024,
         .surplus_spread = true,
+        .idle_tax = 750,
         .interval_ms = 1000,
         .gather_ms = 50,
         .grace_ms = 30 * 1000,

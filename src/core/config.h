@@ -40,6 +40,7 @@ struct config {
     uint64_t reserve_kib;
     uint64_t pool_kib;
     bool surplus_spread;  /* surplus = "spread" (default) or "keep" */
+    uint32_t idle_tax;    /* thousandths; see round.h */
     uint64_t interval_ms; /* a round at the latest after this */
     uint64_t gather_ms;   /* wait for what comes together before a round */
     uint64_t grace_ms;    /* after a domain's start nothing is taken from it */

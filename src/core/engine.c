@@ -89,6 +89,7 @@ static void configure(struct engine *engine)
     round->reserve_kib = config->reserve_kib;
     round->pool_kib = config->pool_kib;
     round->surplus_spread = config->surplus_spread;
+    round->idle_tax = config->idle_tax;
     round->grace_ms = config->grace_ms;
     for (size_t i = 0; i < round->count; i++) {
         if (round->domains[i].config_generation != config->generation)

@@ -8,6 +8,7 @@
 /* A table, not constructors: the linker drops an object that nobody names. */
 static const struct policy *const policies[] = {
     &policy_weighted,
+    &policy_proportional,
     &policy_static,
     NULL,
 };
@@ -67,6 +68,83 @@ int policy_check(const struct round *round, const struct domain **ret_culprit)
     return 0;
 }
 
+/* The highest priority below `below` of a domain that shares; false when there is none. */
+static bool next_priority(const struct round *round, int64_t below, int64_t *ret_priority)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < round->count; i++) {
+        const struct domain *domain = &round->domains[i];
+
+        if (!domain->shares || domain->limits.priority >= below)
+            continue;
+        if (!found || domain->limits.priority > *ret_priority)
+            *ret_priority = domain->limits.priority;
+        found = true;
+    }
+    return found;
+}
+
+/* One step over one class: each domain of this priority from floor_of() to ceiling_of().
+ * Returns what is left of left_kib plus what the class already wanted. */
+static uint64_t fill_class(struct round *round, int64_t priority, uint64_t left_kib,
+                           uint64_t (*floor_of)(const struct domain *),
+                           uint64_t (*ceiling_of)(const struct domain *))
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < round->count; i++) {
+        const struct domain *domain = &round->domains[i];
+
+        if (!domain->shares || domain->limits.priority != priority)
+            continue;
+        left_kib += domain->want_kib;
+        round->fill[n] = (struct fill_item){
+            .floor_kib = floor_of(domain),
+            .ceiling_kib = ceiling_of(domain),
+            .weight = domain->limits.weight,
+        };
+        round->fill_index[n++] = (uint32_t)i;
+    }
+    left_kib = fill(round->fill, n, left_kib);
+    for (size_t k = 0; k < n; k++)
+        round->domains[round->fill_index[k]].want_kib = round->fill[k].given_kib;
+    return left_kib;
+}
+
+uint64_t policy_fill(struct round *round, uint64_t left_kib,
+                     uint64_t (*floor_of)(const struct domain *),
+                     uint64_t (*ceiling_of)(const struct domain *))
+{
+    int64_t priority = INT64_MAX;
+
+    while (next_priority(round, priority, &priority))
+        left_kib = fill_class(round, priority, left_kib, floor_of, ceiling_of);
+    return left_kib;
+}
+
+static uint64_t nothing(const struct domain *domain)
+{
+    (void)domain;
+    return 0;
+}
+
+static uint64_t bottom(const struct domain *domain)
+{
+    return domain->bottom_kib;
+}
+
+/* When the minimums do not fit, the lowest priority goes short first, and within one everybody by
+ * weight: whatever the policy. */
+static void share_minimums(struct round *round)
+{
+    for (size_t i = 0; i < round->count; i++) {
+        if (round->domains[i].shares)
+            round->domains[i].want_kib = 0;
+    }
+    (void)policy_fill(round, round->share_kib, nothing, bottom);
+}
+
 /* Without a policy a domain wants what it holds; but one that does not let go is asked, when its
  * time comes, for all that is above its guarantee. */
 void policy_hold(struct round *round)
@@ -86,7 +164,10 @@ int policy_decide(const struct policy *policy, struct round *round)
     int r;
 
     policy_hold(round);
-    policy->decide(round);
+    if (round->minimums_fit)
+        policy->decide(round);
+    else
+        share_minimums(round);
     r = policy_check(round, &culprit);
     if (r < 0)
         policy_hold(round);

@@ -10,8 +10,8 @@ struct policy {
     const char *name;    /* as in the configuration */
     const char *summary; /* one line, for --help and the manual */
 
-    /* Sets want_kib of each domain with `shares`, in [bottom_kib, top_kib] when the minimums fit,
-     * so that the sum is at most share_kib. */
+    /* Sets want_kib of each domain with `shares`, in [bottom_kib, top_kib], so that the sum is at
+     * most share_kib. Not called when the minimums do not fit. */
     void (*decide)(struct round *round);
 };
 
@@ -22,6 +22,7 @@ struct policy {
 #define POLICY_TEXT_SIZE (sizeof(POLICY_EXTERNAL) + POLICY_COMMAND_MAX)
 
 extern const struct policy policy_weighted;
+extern const struct policy policy_proportional;
 extern const struct policy policy_static;
 
 /* NULL when there is none of this name. */
@@ -34,7 +35,13 @@ const struct policy *policy_at(size_t index);
  * long, or with characters that no command line holds. */
 const char *policy_command(const char *text);
 
-/* Calls the policy and checks what comes out: the sum, and the bounds. When it is wrong all of it is
+/* A tool of policies: gives out left_kib, and what domains want already, by weight, the highest
+ * priority first: each domain from floor_of() to ceiling_of(). Returns what is left. */
+uint64_t policy_fill(struct round *round, uint64_t left_kib,
+                     uint64_t (*floor_of)(const struct domain *),
+                     uint64_t (*ceiling_of)(const struct domain *));
+
+/* Calls the policy, if the minimums fit; else they go by priority and weight. Checks what comes out: the sum, and the bounds. When it is wrong all of it is
  * rejected: every domain wants what it holds, and a negative errno is returned. Domains without
  * `shares` want what they hold in any case; those that are unhelpful, no more than their guarantee. */
 int policy_decide(const struct policy *policy, struct round *round);

@@ -22,6 +22,8 @@
 /* Xen's own limit: domids from 0x7ff0 on are reserved. */
 #define DOMAINS_MAX 32752
 
+#define IDLE_TAX_MAX 1000
+
 /* Names are the toolstack's; longer ones are cut for display. */
 #define DOMAIN_NAME_SIZE 64
 
@@ -204,6 +206,7 @@ struct round {
     uint64_t reserved_kib; /* gathered for reservations */
     uint64_t pool_kib;     /* kept free for growth before surplus is given */
     bool surplus_spread;
+    uint32_t idle_tax; /* thousandths: a page that nobody needs counts for so much less */
     uint64_t grace_ms;
 
     /* decide */

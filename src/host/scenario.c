@@ -58,8 +58,8 @@ static const struct key top_keys[] = {
 };
 
 /* These go to config_set(), so that they mean what they mean in ballast.conf. */
-static const char *const config_keys[] = { "policy", "policy_deadline", "reserve", "pool",
-                                           "surplus" };
+static const char *const config_keys[] = { "policy", "policy_deadline", "reserve",
+                                           "pool",   "surplus",         "idle_tax" };
 
 static const char *const list_keys[] = { "guests", "events", "limits" };
 

@@ -171,7 +171,8 @@ static void test_answer(void)
 
     begin(&round);
     round.paced = true;
-    CHECK_EQ(external_answer("{\"wants\":{\"1\":500000,\"3\":7}}", &round, error, sizeof(error)), 0);
+    CHECK_EQ(external_answer("{\"wants\":{\"1\":500000,\"3\":7}}", &round, error, sizeof(error)),
+             0);
     CHECK_EQ(round_find(&round, 1)->want_kib, 500000);
     CHECK_EQ(round_find(&round, 3)->want_kib, 0);
     CHECK(round.paced);
@@ -420,8 +421,8 @@ static void test_engine(void)
     model.engine.patient = true;
     write_script(ANSWERS, 0755);
     CHECK_EQ(config_set(&model.engine.config, NULL, "policy",
-                        policy_text("{\"paced\":false,\"wants\":{\"1\":308224,\"2\":512000}}"), error,
-                        sizeof(error)),
+                        policy_text("{\"paced\":false,\"wants\":{\"1\":308224,\"2\":512000}}"),
+                        error, sizeof(error)),
              0);
     model.step_kib = 1024 * MIB;
     model_round(&model);
