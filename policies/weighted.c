@@ -95,5 +95,6 @@ static void decide(struct round *round)
 const struct policy policy_weighted = {
     .name = "weighted",
     .summary = "guarantees and need by priority and weight, then surplus by weight",
+    .by_need = true,
     .decide = decide,
 };

@@ -129,9 +129,7 @@ static const struct key host_keys[] = {
         .name = "policy",
         .value = "\"weighted\"",
         .expected = "\"weighted\", \"proportional\", \"static\" or \"external:COMMAND\"",
-        .help =
-            "how memory is shared: \"weighted\" by need and weight, \"proportional\", \"static\" "
-            "or \"external:COMMAND\"",
+        .help = "\"weighted\" by need, \"proportional\", \"static\" or \"external:COMMAND\"",
         .take = take_policy,
         .live = true,
     },
@@ -178,8 +176,7 @@ static const struct key host_keys[] = {
         .name = "idle_tax",
         .value = "\"0.75\"",
         .expected = "a number from \"0\" to \"1\", such as \"0.75\"",
-        .help =
-            "a page that its domain does not need counts for so much less than one that it does",
+        .help = "memory that its domain does not need counts for so much less",
         .take = take_share,
         .offset = offsetof(struct config, idle_tax),
         .live = true,
@@ -663,7 +660,7 @@ static void read_setting(struct reader *reader, const char *name, int line)
     const struct key *key = find_key(host_keys, COUNT(host_keys), name);
     const char *text = cfgfile_string(reader->file, name, NULL);
     bool is_list = key && strcmp(name, "domains") == 0;
-    char names[128];
+    char names[256];
     char error[300];
 
     if (!key)
@@ -739,7 +736,7 @@ static int set_host(struct config *config, const char *name, const char *value, 
                     size_t error_size)
 {
     const struct key *key = find_key(host_keys, COUNT(host_keys), name);
-    char names[128];
+    char names[256];
 
     if (!key || !key->live)
         return complain(error, error_size, "'%.64s' cannot be set %s; expected %s", name,

@@ -219,7 +219,7 @@ static void decide(struct engine *engine)
     struct round *round = &engine->round;
     uint64_t wait_ms = engine->patient ? PATIENT_MS : engine->config.policy_deadline_ms;
 
-    round->paced = true;
+    round->unpaced = false;
     if (engine->external && external_decide(engine->external, round, wait_ms) == 0)
         return;
     if (policy_decide(engine->policy, round) < 0)

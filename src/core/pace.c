@@ -10,6 +10,7 @@
 /* A change of less than this share of the size waits, unless somebody needs the memory. */
 #define SMALL_SHARE 64
 #define SMALL_MS 30000
+#define CRUMB_KIB 1024
 
 /* Above what it uses a domain shrinks by so much a step, and gets the next when it has followed. Linux
  * lets go 520 MiB/s of free memory (measured): a step lasts about as long as a round takes. */
@@ -33,6 +34,11 @@ static uint64_t target_for(const struct domain *domain, uint64_t held_kib)
     return target > 0 ? (uint64_t)target : 0;
 }
 
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+    return larger(a, b) - smaller(a, b);
+}
+
 /* Where the policy wants the target, in whole steps but at the limits. */
 static uint64_t wanted_target(const struct domain *domain)
 {
@@ -46,17 +52,36 @@ static uint64_t wanted_target(const struct domain *domain)
     return whole;
 }
 
-/* A change that is not worth a call now; but no error stays for good. */
+/* So much it must change by to be worth a call at once. What a domain would miss is worth more than
+ * what it has beyond that: need that goes up and down a little would move everybody to and fro. And
+ * what nobody needs can wait: free on the host it is there at once for the next who does. */
+static uint64_t worth_kib(const struct round *round, const struct domain *domain, uint64_t wanted)
+{
+    if (round->surplus_waits && wanted > domain->target_kib
+        && domain->target_kib >= target_for(domain, domain->need_kib))
+        return UINT64_MAX;
+    if (domain->target_kib < target_for(domain, smaller(domain->core_kib, domain->want_kib)))
+        return larger(STEP_KIB, domain->target_kib / SMALL_SHARE);
+    return larger(2 * STEP_KIB, domain->target_kib / (SMALL_SHARE / 2));
+}
+
+/* A change that is not worth a call now; but no error stays for good, and where somebody waits for
+ * memory the others let go what they have too much, all but a crumb each. */
 static bool too_small(const struct round *round, struct domain *domain, uint64_t wanted)
 {
-    uint64_t change =
-        wanted > domain->target_kib ? wanted - domain->target_kib : domain->target_kib - wanted;
+    uint64_t exact = target_for(domain, domain->want_kib);
+    uint64_t change = distance(domain->target_kib, wanted);
 
-    if (change >= larger(STEP_KIB, domain->target_kib / SMALL_SHARE) || change == 0) {
+    if (change == 0) {
         domain->small_ms = 0;
-        return change == 0;
+        return true;
     }
-    if (change >= STEP_KIB && (round->waiting || round->urgent))
+    if (smaller(change, distance(domain->target_kib, exact)) >= worth_kib(round, domain, wanted)) {
+        domain->small_ms = 0;
+        return false;
+    }
+    if ((round->waiting || round->urgent) && change >= STEP_KIB
+        && exact + CRUMB_KIB <= domain->target_kib)
         return false;
     if (domain->small_ms == 0)
         domain->small_ms = round->now_ms;
@@ -108,7 +133,7 @@ static uint64_t shrink(const struct round *round, struct domain *domain, uint64_
         return nudge(round, domain, domain->conduct.progress_ms);
     if (round->urgent || fast >= core)
         return fast;
-    if (from > core)
+    if (from >= core + STEP_KIB)
         return larger(wanted, core);
     return careful_step(round, domain, from, wanted);
 }
@@ -140,7 +165,7 @@ static uint64_t next_target(const struct round *round, struct domain *domain)
 {
     uint64_t wanted = wanted_target(domain);
 
-    if (!round->paced && domain->shares)
+    if (round->unpaced && domain->shares)
         return target_for(domain, domain->want_kib);
     if (domain->conduct.retry_ms > round->now_ms && wanted < target_for(domain, domain->actual_kib))
         return stay(domain);

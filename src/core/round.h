@@ -210,7 +210,8 @@ struct round {
     uint64_t grace_ms;
 
     /* decide */
-    bool paced; /* false: a policy that does not want its wants moderated */
+    bool unpaced;       /* its wants are to be targets at once, as they are */
+    bool surplus_waits; /* what a domain is given beyond its need is surplus, and in no hurry */
 
     /* engine: what the domains with `shares` may hold together */
     uint64_t share_kib;

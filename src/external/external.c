@@ -251,6 +251,7 @@ static int take_answer(const struct json_value *answer, struct round *round, cha
 {
     const struct json_value *wants = json_get(answer, "wants");
     const struct json_value *paced = json_get(answer, "paced");
+    bool moderated = true;
     const char *key;
 
     for (size_t i = 0; (key = json_key_at(answer, i)); i++) {
@@ -264,10 +265,11 @@ static int take_answer(const struct json_value *answer, struct round *round, cha
         (void)snprintf(error, error_size, "the answer has no object \"wants\"");
         return -EINVAL;
     }
-    if (paced && !json_get_bool(paced, &round->paced)) {
+    if (paced && !json_get_bool(paced, &moderated)) {
         (void)snprintf(error, error_size, "\"paced\" is neither true nor false");
         return -EINVAL;
     }
+    round->unpaced = !moderated;
     return take_wants(wants, round, error, error_size);
 }
 
@@ -437,14 +439,15 @@ int external_decide(struct external *external, struct round *round, uint64_t wai
     int r = converse(external, round, wait_ms, &answer);
 
     keep(round);
-    round->paced = true;
+    round->unpaced = false;
+    round->surplus_waits = false;
     if (r == 0)
         r = external_answer(answer, round, external->why, sizeof(external->why));
     if (r == 0)
         r = check_wants(external, round);
     external->answered |= r == 0;
     if (r < 0)
-        round->paced = true;
+        round->unpaced = false;
     tell(external, round, r);
     return r;
 }

@@ -30,7 +30,7 @@ void external_free(struct external *external);
 bool external_is(const struct external *external, const char *policy);
 
 /* Asks the program, which it starts when it does not run, and waits at most wait_ms. Returns 0 with
- * want_kib of every domain and round->paced set. Else a negative errno: the program does not run, is
+ * want_kib of every domain and round->unpaced set. Else a negative errno: the program does not run, is
  * late or wrong, and another policy must decide. Notes an event when this begins, and when the
  * program has answered well again for a while. */
 int external_decide(struct external *external, struct round *round, uint64_t wait_ms);
@@ -43,7 +43,7 @@ uint64_t external_failures(const struct external *external, const char **ret_why
 /* Writes what the program is told of a round. */
 void external_question(struct json *json, const struct round *round);
 
-/* Takes an answer in: want_kib of the domains that it names, and round->paced. Returns 0; -EINVAL when
+/* Takes an answer in: want_kib of the domains that it names, and round->unpaced. Returns 0; -EINVAL when
  * it is none, with a sentence in error. */
 int external_answer(const char *text, struct round *round, char *error, size_t error_size);
 

@@ -90,10 +90,12 @@ static void test_all_keys(void)
 {
     struct config config;
 
-    CHECK_EQ(read_text("policy   = \"static\"\n"
+    CHECK_EQ(read_text("policy   = \"external:/bin/sh -c x\"\n"
                        "reserve  = \"96M\"\n"
                        "pool     = 0\n"
                        "surplus  = \"keep\"\n"
+                       "idle_tax = \"0.125\"\n"
+                       "policy_deadline = \"50ms\"\n"
                        "interval = \"100ms\"\n"
                        "gather   = \"1s\"\n"
                        "grace    = \"1h\"\n"
@@ -107,10 +109,12 @@ static void test_all_keys(void)
     CHECK_STR(report, "");
     if (report[0])
         return;
-    CHECK_STR(config.policy, "static");
+    CHECK_STR(config.policy, "external:/bin/sh -c x");
     CHECK_EQ(config.reserve_kib, MIB(96));
     CHECK_EQ(config.pool_kib, 0);
     CHECK(!config.surplus_spread);
+    CHECK_EQ(config.idle_tax, 125);
+    CHECK_EQ(config.policy_deadline_ms, 50);
     CHECK_EQ(config.interval_ms, 100);
     CHECK_EQ(config.gather_ms, 1000);
     CHECK_EQ(config.grace_ms, 3600000);
@@ -202,14 +206,26 @@ struct fault_case {
 };
 
 static const struct fault_case fault_cases[] = {
-    { "policy = \"fair\"\n", 1, "policy = \"fair\"; expected \"weighted\" or \"static\"" },
+    { "policy = \"fair\"\n", 1, "policy = \"fair\"; expected \"weighted\", \"proportional\", \"static\" or \"external:COMMAND\"" },
     { "\n# x\nwieght = 3\n", 3,
-      "'wieght' is not known; expected policy, reserve, pool, surplus, "
+      "'wieght' is not known; expected policy, policy_deadline, reserve, pool, surplus, idle_tax, "
       "interval, gather, grace, defaults, domains" },
     { "reserve = \"12Q\"\n", 1, "reserve = \"12Q\"; expected a size" },
     { "reserve = \"-1M\"\n", 1, "expected a size" },
     { "reserve = \"9999999T\"\n", 1, "expected a size" },
     { "pool = [ ]\n", 1, "pool is a list; expected a size" },
+    { "policy = \"external:\"\n", 1, "expected \"weighted\"" },
+    { "policy = \"external: /bin/sh\"\n", 1, "expected \"weighted\"" },
+    { "policy = \"external:bin/sh\"\n", 1, "policy: 'bin/sh'; expected the program's path" },
+    { "policy = \"external:/none/such\"\n", 1, "policy: '/none/such': No such file" },
+    { "policy_deadline = \"0ms\"\n", 1, "expected a time from \"1ms\" to \"10s\"" },
+    { "policy_deadline = \"11s\"\n", 1, "expected a time from \"1ms\" to \"10s\"" },
+    { "idle_tax = \"1.001\"\n", 1, "expected a number from \"0\" to \"1\"" },
+    { "idle_tax = \"0.\"\n", 1, "expected a number" },
+    { "idle_tax = \".5\"\n", 1, "expected a number" },
+    { "idle_tax = \"0.0001\"\n", 1, "expected a number" },
+    { "idle_tax = \"-0\"\n", 1, "expected a number" },
+    { "idle_tax = \"\"\n", 1, "expected a number" },
     { "surplus = \"give\"\n", 1, "expected \"spread\" or \"keep\"" },
     { "interval = \"99ms\"\n", 1, "expected a time from \"100ms\" to \"60s\"" },
     { "interval = \"61s\"\n", 1, "expected a time from \"100ms\" to \"60s\"" },
@@ -400,6 +416,10 @@ static void test_set_host(void)
     CHECK_EQ(config.pool_kib, 0);
     CHECK_EQ(set(&config, NULL, "surplus", "keep"), 0);
     CHECK(!config.surplus_spread);
+    CHECK_EQ(set(&config, NULL, "idle_tax", "1"), 0);
+    CHECK_EQ(config.idle_tax, IDLE_TAX_MAX);
+    CHECK_EQ(set(&config, NULL, "policy_deadline", "1s"), 0);
+    CHECK_EQ(config.policy_deadline_ms, 1000);
     generation = config.generation;
     CHECK_EQ(set(&config, NULL, "policy", "fair"), -EINVAL);
     CHECK_EQ(set(&config, NULL, "reserve", "x"), -EINVAL);
@@ -486,7 +506,7 @@ static void test_keys(void)
             CHECK(strlen(help) < 80);
             count++;
         }
-        CHECK_EQ(count, limits ? 5 : 9);
+        CHECK_EQ(count, limits ? 5 : 11);
     }
     CHECK_STR(config_key(true, 0, NULL), "weight");
 }

@@ -170,14 +170,13 @@ static void test_answer(void)
     char error[128];
 
     begin(&round);
-    round.paced = true;
     CHECK_EQ(external_answer("{\"wants\":{\"1\":500000,\"3\":7}}", &round, error, sizeof(error)),
              0);
     CHECK_EQ(round_find(&round, 1)->want_kib, 500000);
     CHECK_EQ(round_find(&round, 3)->want_kib, 0);
-    CHECK(round.paced);
+    CHECK(!round.unpaced);
     CHECK_EQ(external_answer("{\"paced\":false,\"wants\":{}}", &round, error, sizeof(error)), 0);
-    CHECK(!round.paced);
+    CHECK(round.unpaced);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         error[0] = '\0';
         CHECK_EQ(external_answer(wrong[i], &round, error, sizeof(error)), -EINVAL);

@@ -100,6 +100,82 @@ static void test_small_changes(void)
     round_free(&round);
 }
 
+/* Need that goes up and down a little moves nobody; what is missed is given. */
+static void test_noise(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+
+    domain->target_kib = domain->actual_kib = 216 * MIB;
+    for (unsigned i = 0; i < 200; i++) {
+        domain->want_kib = (i % 2 ? 214 : 222) * MIB;
+        domain->small_ms = 0;
+        if (!CHECK_EQ(goal_after(&round, 100), 216 * MIB))
+            break;
+    }
+    domain->core_kib = domain->want_kib = 222 * MIB;
+    CHECK_EQ(goal_after(&round, 100), 220 * MIB);
+    round_free(&round);
+}
+
+/* A core that sinks slowly is not followed in crumbs. */
+static void test_no_crumbs(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+    unsigned calls = 0;
+
+    domain->target_kib = domain->actual_kib = 216 * MIB;
+    domain->core_kib = domain->want_kib = 212 * MIB;
+    for (unsigned i = 0; i < 300; i++) {
+        uint64_t goal = goal_after(&round, 100);
+
+        calls += goal != domain->target_kib;
+        domain->target_kib = domain->actual_kib = goal;
+        domain->core_kib -= 100;
+        domain->want_kib = domain->core_kib;
+    }
+    CHECK(domain->target_kib <= domain->want_kib + 8 * MIB);
+    CHECK(calls <= 5);
+    round_free(&round);
+}
+
+/* Surplus is in no hurry, but what is needed is, and so is what the operator asks for. */
+static void test_surplus_waits(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+
+    domain->want_kib = 600 * MIB;
+    round.surplus_waits = true;
+    CHECK_EQ(goal_after(&round, 100), 512 * MIB);
+    CHECK_EQ(goal_after(&round, 29000), 512 * MIB);
+    CHECK_EQ(goal_after(&round, 2000), 600 * MIB);
+    round.surplus_waits = false;
+    CHECK_EQ(goal_after(&round, 100), 600 * MIB);
+    round.surplus_waits = true;
+    domain->need_kib = 560 * MIB;
+    domain->small_ms = 0;
+    CHECK_EQ(goal_after(&round, 100), 600 * MIB);
+    round_free(&round);
+}
+
+/* A policy that does not want to be moderated is not; but those that do not share are left to us. */
+static void test_unpaced(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+
+    round.unpaced = true;
+    domain->shares = true;
+    domain->offset_kib = 100;
+    domain->want_kib = 100 * MIB + 700;
+    CHECK_EQ(goal_after(&round, 100), 100 * MIB + 600);
+    domain->shares = false;
+    CHECK(goal_after(&round, 100) > 400 * MIB);
+    round_free(&round);
+}
+
 /* A driver that stopped short sleeps until the value of its target changes. */
 static void test_nudge(void)
 {
@@ -208,6 +284,10 @@ int main(int argc, char **argv)
     check_run("growing is not slowed down", test_grow_at_once);
     check_run("shrinking goes in steps", test_shrink_in_steps);
     check_run("small changes wait", test_small_changes);
+    check_run("noise moves nobody", test_noise);
+    check_run("no crumbs", test_no_crumbs);
+    check_run("surplus waits", test_surplus_waits);
+    check_run("without moderation", test_unpaced);
     check_run("a sleeping driver is woken", test_nudge);
     check_run("in its grace nothing is taken", test_grace);
     check_run("after a failure it stays where it is", test_stay);
