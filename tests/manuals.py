@@ -67,7 +67,7 @@ def items(text):
 
 def bold_after(text, title):
     part = re.search(rf"^{re.escape(title)} (.*?)\n\n", text, re.M | re.S)
-    return set(re.findall(r"B<([a-z]+)>", part.group(1))) if part else set()
+    return set(re.findall(r"B<([a-z_]+)>", part.group(1))) if part else set()
 
 
 def check_ballastd():
@@ -107,7 +107,7 @@ def check_config():
     with open(os.path.join(SOURCE, "etc", "ballast.conf"), encoding="utf-8") as file:
         settings = set(re.findall(r"^#(\w+) = ", file.read(), re.M))
     limits = words_after(help_of("ballast", "set"), "Keys of a domain:")
-    described = set(re.findall(r"^=item B<([a-z]+)>", pod("ballast.conf"), re.M))
+    described = set(re.findall(r"^=item B<([a-z_]+)>", pod("ballast.conf"), re.M))
     equal(settings | limits, described, "ballast.conf: settings and limits")
 
 
