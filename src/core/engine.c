@@ -115,9 +115,12 @@ static uint64_t bottom_of(const struct round *round, const struct domain *domain
     return smaller(bottom, domain->max_kib);
 }
 
-/* One that does not take what it is given gets no more than it holds for a while. */
+/* One that does not let go has no more than its guarantee from us; one that does not take what it is
+ * given gets no more than it holds for a while. */
 static uint64_t top_of(const struct round *round, const struct domain *domain)
 {
+    if (domain->conduct.class == CONDUCT_UNHELPFUL)
+        return domain->min_kib;
     if (round->now_ms >= domain->conduct.short_retry_ms)
         return domain->max_kib;
     return smaller(larger(domain->actual_kib, domain->min_kib), domain->max_kib);

@@ -206,7 +206,9 @@ struct fault_case {
 };
 
 static const struct fault_case fault_cases[] = {
-    { "policy = \"fair\"\n", 1, "policy = \"fair\"; expected \"weighted\", \"proportional\", \"static\" or \"external:COMMAND\"" },
+    { "policy = \"fair\"\n", 1,
+      "policy = \"fair\"; expected \"weighted\", \"proportional\", \"static\" or "
+      "\"external:COMMAND\"" },
     { "\n# x\nwieght = 3\n", 3,
       "'wieght' is not known; expected policy, policy_deadline, reserve, pool, surplus, idle_tax, "
       "interval, gather, grace, defaults, domains" },

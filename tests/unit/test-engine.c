@@ -71,6 +71,40 @@ static void test_steady(void)
     model_free_all(&model);
 }
 
+/* Whatever the policy, the host and the needs: when nothing changes, nothing is moved after a while. */
+static void test_random_steady(void)
+{
+    unsigned hosts = check_long ? 500 : 30;
+
+    for (unsigned h = 0; h < hosts && check_faults == 0; h++) {
+        struct model model;
+        size_t guests = 2 + check_random_below(14);
+        uint64_t before;
+        char error[128];
+
+        model_init(&model, (1000 + check_random_below(3000)) * MIB);
+        for (size_t p = h % 3, i = 0; i <= p; i++)
+            snprintf(model.engine.config.policy, sizeof(model.engine.config.policy), "%s",
+                     policy_at(i)->name);
+        for (size_t i = 0; i < guests; i++)
+            model_add(&model, i, 900 * MIB / guests, (100 + check_random_below(1000)) * MIB,
+                      (20 + check_random_below(500)) * MIB)
+                ->posts = check_random_below(5) > 0;
+        model_round(&model);
+        for (size_t i = 0; i < guests; i++)
+            CHECK_EQ(config_set(&model.engine.config, model_domain(&model, i), "weight",
+                                check_random_below(2) ? "1000" : "256", error, sizeof(error)),
+                     0);
+        model_run(&model, 300000);
+        before = model.engine.calls_made;
+        for (unsigned r = 0; r < 1000; r++)
+            model_round(&model);
+        CHECK_EQ(model.engine.calls_made, before);
+        CHECK_EQ(model.broken, 0);
+        model_free_all(&model);
+    }
+}
+
 static void test_frozen_is_unhelpful(void)
 {
     struct model model;
@@ -327,6 +361,7 @@ int main(int argc, char **argv)
     check_run("memory follows load and returns", test_load_moves_memory);
     check_run("weights give sizes", test_weights);
     check_run("a host at rest makes no calls", test_steady);
+    check_run("random hosts at rest make no calls", test_random_steady);
     check_run("a frozen balloon is unhelpful, and forgiven", test_frozen_is_unhelpful);
     check_run("a broken promise is mended at once", test_broken_at_start);
     check_run("counters read while guests move", test_reading_while_guests_move);

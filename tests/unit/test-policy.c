@@ -45,6 +45,7 @@ static void test_find(void)
 {
     CHECK(policy_find("weighted") == &policy_weighted);
     CHECK(policy_find("static") == &policy_static);
+    CHECK(policy_find("proportional") == &policy_proportional);
     CHECK(policy_find("") == NULL);
     for (size_t i = 0; policy_at(i); i++)
         CHECK(policy_find(policy_at(i)->name) == policy_at(i));
@@ -155,75 +156,243 @@ static void test_wrong_policy(void)
 
 #define HOST_DOMAINS 12
 
+static uint64_t between(uint64_t low, uint64_t high)
+{
+    return low + check_random_below(high - low + 1);
+}
+
+/* A host whose domains are as reckoning and estimating leave them: most of them ordinary, some in
+ * their grace, some that take no more, some that do not share. */
 static void random_host(struct round *round)
 {
-    uint64_t minimums = 0;
+    uint64_t bottoms_kib = 0;
 
     begin(round, 0);
     for (uint32_t domid = 1; domid <= HOST_DOMAINS; domid++) {
-        uint64_t min = 10 + check_random_below(100);
-        uint64_t max = min + check_random_below(1000);
+        uint64_t min = between(10, 110);
+        uint64_t max = between(min, min + 1000);
+        uint64_t need = between(min, max);
+        struct domain *domain = add(round, domid, min, need, max, (uint32_t)between(1, 1000),
+                                    (int32_t)check_random_below(3));
 
-        add(round, domid, min, min + check_random_below(max - min + 1), max,
-            1 + (uint32_t)check_random_below(1000), (int32_t)check_random_below(3));
-        minimums += min;
+        domain->max_kib = domain->top_kib += check_random_below(1024);
+        domain->core_kib = between(domain->min_kib, domain->need_kib);
+        domain->limits.size_kib = between(0, 1) * between(domain->min_kib, domain->max_kib);
+        domain->shares = check_random_below(8) > 0;
+        if (check_random_below(6) == 0)
+            domain->top_kib = between(domain->min_kib, domain->max_kib);
+        if (check_random_below(6) == 0)
+            domain->bottom_kib = between(domain->min_kib, domain->top_kib);
+        domain->post.bad = check_random_below(10) == 0;
+        bottoms_kib += domain->shares ? domain->bottom_kib : 0;
     }
     round->share_kib = check_random_below(6000) * MIB + check_random_below(1024);
-    round->pool_kib = check_random_below(200) * MIB;
-    round->minimums_fit = minimums * MIB <= round->share_kib;
-    round->surplus_spread = check_random_below(2) == 0;
+    round->pool_kib = check_random_below(3) * check_random_below(200 * MIB);
+    round->minimums_fit = bottoms_kib <= round->share_kib;
+    round->surplus_spread = check_random_below(4) > 0;
+    round->idle_tax = (uint32_t)(between(0, 5) * IDLE_TAX_MAX / 5);
+}
+
+static void take_wants(const struct policy *policy, struct round *round, uint64_t wants[])
+{
+    CHECK_EQ(policy_decide(policy, round), 0);
+    for (size_t i = 0; i < round->count; i++)
+        wants[i] = round->domains[i].want_kib;
+}
+
+/* What each would have, had it all that the policy may give it. */
+static uint64_t most_of(const struct policy *policy, const struct domain *domain)
+{
+    uint64_t size = domain->limits.size_kib ? domain->limits.size_kib : domain->start_kib;
+
+    if (policy != &policy_static)
+        return domain->top_kib;
+    size = size < domain->bottom_kib ? domain->bottom_kib : size;
+    return size < domain->top_kib ? size : domain->top_kib;
+}
+
+/* Everything is given out, and no KiB more. */
+static void check_sum(const struct policy *policy, struct round *round)
+{
+    uint64_t wants[HOST_DOMAINS];
+    uint64_t sum_kib = 0;
+    uint64_t most_kib = 0;
+
+    round->pool_kib = 0;
+    round->surplus_spread = true;
+    round->idle_tax %= IDLE_TAX_MAX;
+    for (size_t i = 0; i < round->count; i++)
+        round->domains[i].post.bad = false;
+    take_wants(policy, round, wants);
+    for (size_t i = 0; i < round->count; i++) {
+        const struct domain *domain = &round->domains[i];
+
+        if (!domain->shares)
+            continue;
+        sum_kib += wants[i];
+        most_kib += round->minimums_fit ? most_of(policy, domain) : domain->bottom_kib;
+    }
+    CHECK_EQ(sum_kib, most_kib < round->share_kib ? most_kib : round->share_kib);
+}
+
+/* In another order everybody has the same, but for a KiB of each step that could be this one's or
+ * that one's. */
+static void check_order(const struct policy *policy, const struct round *round)
+{
+    struct round turned;
+    uint64_t wants[HOST_DOMAINS];
+
+    begin(&turned, 0);
+    turned.share_kib = round->share_kib;
+    turned.pool_kib = round->pool_kib;
+    turned.minimums_fit = round->minimums_fit;
+    turned.surplus_spread = round->surplus_spread;
+    turned.idle_tax = round->idle_tax;
+    for (size_t i = 0; i < round->count; i++) {
+        struct domain *domain = add(&turned, (uint32_t)i + 1, 0, 0, 0, 1, 0);
+        uint32_t domid = domain->domid;
+
+        *domain = round->domains[round->count - 1 - i];
+        domain->domid = domid;
+    }
+    take_wants(policy, &turned, wants);
+    for (size_t i = 0; i < round->count; i++) {
+        int64_t differs =
+            (int64_t)wants[round->count - 1 - i] - (int64_t)round->domains[i].want_kib;
+
+        CHECK(differs >= -3 && differs <= 3);
+    }
+    round_free(&turned);
 }
 
 /* More memory never gives anybody less; a domain that needs more never gets less for it. */
-static void test_monotone(void)
+static void check_monotone(const struct policy *policy, struct round *round)
+{
+    uint64_t before[HOST_DOMAINS], after[HOST_DOMAINS];
+    size_t one = check_random_below(HOST_DOMAINS);
+    struct domain *domain = &round->domains[one];
+
+    take_wants(policy, round, before);
+    round->share_kib += check_random_below(3) ? check_random_below(100000) : 1;
+    take_wants(policy, round, after);
+    for (size_t i = 0; i < round->count; i++)
+        CHECK(after[i] >= before[i]);
+
+    domain->need_kib = between(domain->need_kib, domain->max_kib);
+    domain->core_kib = between(domain->core_kib, domain->need_kib);
+    take_wants(policy, round, before);
+    CHECK(before[one] >= after[one]);
+}
+
+static void test_properties(void)
 {
     unsigned hosts = check_long ? 100000 : 2000;
 
-    for (unsigned h = 0; h < hosts; h++) {
+    for (unsigned h = 0; h < hosts && check_faults == 0; h++) {
+        for (size_t p = 0; policy_at(p); p++) {
+            struct round round;
+            uint64_t wants[HOST_DOMAINS];
+
+            random_host(&round);
+            take_wants(policy_at(p), &round, wants);
+            check_order(policy_at(p), &round);
+            check_monotone(policy_at(p), &round);
+            check_sum(policy_at(p), &round);
+            round_free(&round);
+        }
+    }
+}
+
+/* An idle page counts for 1 - tax of a needed one: what is made equal by weight is that sum. */
+static void test_idle_tax(void)
+{
+    static const struct {
+        uint32_t tax;
+        uint64_t first_mib, second_mib;
+    } cases[] = {
+        { 0, 450, 450 },    /* sizes are equal */
+        { 500, 400, 500 },  /* 100 + 2 * 300 = 300 + 2 * 200 */
+        { 750, 375, 525 },  /* 100 + 4 * 275 = 300 + 4 * 225 */
+        { 1000, 100, 300 }, /* kept free */
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct round round;
-        uint64_t before[HOST_DOMAINS];
-        uint32_t one = (uint32_t)check_random_below(HOST_DOMAINS);
-        struct domain *domain;
-        bool fit;
 
-        random_host(&round);
-        fit = round.minimums_fit;
-        for (size_t p = 0; policy_at(p); p++)
-            CHECK_EQ(policy_decide(policy_at(p), &round), 0);
+        begin(&round, 900);
+        round.idle_tax = cases[i].tax;
+        add(&round, 1, 50, 100, 2000, 256, 0);
+        add(&round, 2, 50, 300, 2000, 256, 0);
         CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
-        for (uint32_t i = 0; i < HOST_DOMAINS; i++)
-            before[i] = round.domains[i].want_kib;
-
-        round.share_kib += check_random_below(100000);
-        CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
-        for (uint32_t i = 0; i < HOST_DOMAINS; i++)
-            CHECK(round.domains[i].want_kib >= before[i]);
-
-        before[one] = round.domains[one].want_kib;
-        domain = &round.domains[one];
-        domain->need_kib += check_random_below(domain->max_kib - domain->need_kib + 1);
-        domain->core_kib += check_random_below(domain->need_kib - domain->core_kib + 1);
-        CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
-        if (!CHECK(domain->want_kib >= before[one]) || !CHECK(round.minimums_fit == fit))
-            h = hosts;
+        CHECK_EQ(want(&round, 1), cases[i].first_mib * MIB);
+        CHECK_EQ(want(&round, 2), cases[i].second_mib * MIB);
         round_free(&round);
     }
+}
+
+/* The largest sizes that there are, at every tax. */
+static void test_largest(void)
+{
+    for (uint32_t tax = 0; tax <= IDLE_TAX_MAX; tax += 111) {
+        for (size_t p = 0; policy_at(p); p++) {
+            uint64_t sum_kib = 0;
+            struct round round;
+
+            begin(&round, 0);
+            round.share_kib = 3 * FILL_KIB_MAX - 5;
+            round.idle_tax = tax;
+            for (uint32_t domid = 1; domid <= 3; domid++) {
+                struct domain *domain = add(&round, domid, 64, 128, 0, 65536 / domid, 0);
+
+                domain->max_kib = domain->top_kib = FILL_KIB_MAX;
+                domain->need_kib = FILL_KIB_MAX / domid;
+                domain->limits.size_kib = FILL_KIB_MAX;
+            }
+            CHECK_EQ(policy_decide(policy_at(p), &round), 0);
+            for (size_t i = 0; i < round.count; i++)
+                sum_kib += round.domains[i].want_kib;
+            CHECK_EQ(sum_kib, round.share_kib);
+            round_free(&round);
+        }
+    }
+}
+
+static void test_proportional(void)
+{
+    struct round round;
+
+    begin(&round, 1000);
+    round.pool_kib = 100 * MIB;
+    add(&round, 1, 100, 900, 500, 256, 0);
+    add(&round, 2, 200, 200, 1400, 4096, 7);
+    CHECK_EQ(policy_decide(&policy_proportional, &round), 0);
+    CHECK_EQ(want(&round, 1), (100 + 400 * 600 / 1600) * MIB);
+    CHECK_EQ(want(&round, 2), (200 + 1200 * 600 / 1600) * MIB);
+
+    /* The pool is not kept at the cost of a minimum. */
+    round.share_kib = 310 * MIB;
+    CHECK_EQ(policy_decide(&policy_proportional, &round), 0);
+    CHECK_EQ(want(&round, 1), 100 * MIB);
+    CHECK_EQ(want(&round, 2), 200 * MIB);
+    round_free(&round);
 }
 
 /* Equal domains get equal shares, within the KiB that cannot be halved. */
 static void test_equal(void)
 {
-    struct round round;
+    for (size_t p = 0; policy_at(p); p++) {
+        struct round round;
 
-    begin(&round, 1000);
-    for (uint32_t domid = 1; domid <= 7; domid++)
-        add(&round, domid, 50, 400, 800, 256, 0);
-    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
-    for (uint32_t domid = 2; domid <= 7; domid++) {
-        CHECK(want(&round, domid) + 1 >= want(&round, 1));
-        CHECK(want(&round, domid) <= want(&round, 1) + 1);
+        begin(&round, 1000);
+        for (uint32_t domid = 1; domid <= 7; domid++)
+            add(&round, domid, 50, 400, 800, 256, 0)->limits.size_kib = 400 * MIB;
+        CHECK_EQ(policy_decide(policy_at(p), &round), 0);
+        for (uint32_t domid = 2; domid <= 7; domid++) {
+            CHECK(want(&round, domid) + 1 >= want(&round, 1));
+            CHECK(want(&round, domid) <= want(&round, 1) + 1);
+        }
+        round_free(&round);
     }
-    round_free(&round);
 }
 
 int main(int argc, char **argv)
@@ -236,7 +405,10 @@ int main(int argc, char **argv)
     check_run("minimums that do not fit go by priority and weight", test_minimums_short);
     check_run("static sizes", test_static);
     check_run("a wrong policy is rejected whole", test_wrong_policy);
-    check_run("monotone in memory and in need", test_monotone);
+    check_run("an idle page counts less", test_idle_tax);
+    check_run("the same fraction of the way", test_proportional);
+    check_run("the largest sizes", test_largest);
+    check_run("properties over random hosts", test_properties);
     check_run("equal domains are equal", test_equal);
     return check_done();
 }
