@@ -87,7 +87,7 @@ static void test_random_steady(void)
             snprintf(model.engine.config.policy, sizeof(model.engine.config.policy), "%s",
                      policy_at(i)->name);
         for (size_t i = 0; i < guests; i++)
-            model_add(&model, i, 900 * MIB / guests, (100 + check_random_below(1000)) * MIB,
+            model_add(&model, i, 900 * MIB / guests, (450 + check_random_below(1000)) * MIB,
                       (20 + check_random_below(500)) * MIB)
                 ->posts = check_random_below(5) > 0;
         model_round(&model);

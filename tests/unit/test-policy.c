@@ -162,7 +162,7 @@ static uint64_t between(uint64_t low, uint64_t high)
 }
 
 /* A host whose domains are as reckoning and estimating leave them: most of them ordinary, some in
- * their grace, some that take no more, some that do not share. */
+ * their grace, some that take no more, some that do not share; and some are alike. */
 static void random_host(struct round *round)
 {
     uint64_t bottoms_kib = 0;
@@ -184,6 +184,10 @@ static void random_host(struct round *round)
         if (check_random_below(6) == 0)
             domain->bottom_kib = between(domain->min_kib, domain->top_kib);
         domain->post.bad = check_random_below(10) == 0;
+        if (domid > 1 && check_random_below(3) == 0) {
+            *domain = domain[-1];
+            domain->domid = domid;
+        }
         bottoms_kib += domain->shares ? domain->bottom_kib : 0;
     }
     round->share_kib = check_random_below(6000) * MIB + check_random_below(1024);
