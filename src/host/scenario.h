@@ -137,6 +137,9 @@ int scenario_config(const struct scenario *scenario, struct config *ret_config);
 /* True when a name matches: "vm[1-15]" by number, else as fnmatch() does. */
 bool scenario_match(const char *pattern, const char *name);
 
+/* True when it matches the name of any guest. */
+bool scenario_any(const struct scenario *scenario, const char *pattern);
+
 /* The keys by index, for the manual's check; NULL after the last. */
 const char *scenario_key(size_t index);
 const char *scenario_guest_key(size_t index);

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: ISC */
+/* What is measured of a scenario, and what must be kept of it: the list `limits`. */
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "host/scenario-reader.h"
+
+static const struct metric_info metrics[METRICS] = {
+    [METRIC_UNMET] = { "unmet", "unmet_mib_s", UNIT_MIB_S, false, false },
+    [METRIC_UNMET_WEIGHTED] = { "unmet-weighted", "unmet_weighted_mib_s", UNIT_MIB_S, false,
+                                false },
+    [METRIC_STALL] = { "stall", "stall_pct", UNIT_PERCENT, false, false },
+    [METRIC_OOM] = { "oom", "oom_kills", UNIT_COUNT, false, false },
+    [METRIC_IDLE] = { "idle", "idle_kib", UNIT_SIZE, false, false },
+    [METRIC_MOVED] = { "moved", "moved_kib", UNIT_SIZE, false, false },
+    [METRIC_MOVES] = { "moves", "moves", UNIT_COUNT, false, false },
+    [METRIC_RISES] = { "rises", "rises", UNIT_COUNT, false, false },
+    [METRIC_UNSERVED] = { "unserved", "unserved", UNIT_COUNT, false, false },
+    [METRIC_SERVE_P50] = { "serve-p50", "serve_ms_p50", UNIT_MS, false, false },
+    [METRIC_SERVE_P99] = { "serve-p99", "serve_ms_p99", UNIT_MS, false, false },
+    [METRIC_BELOW_MIN] = { "below-min", "below_min", UNIT_COUNT, false, false },
+    [METRIC_ACTUAL] = { "actual", "actual_kib", UNIT_SIZE, false, true },
+    [METRIC_PROMISE_BROKEN] = { "promise-broken", "promise_broken", UNIT_COUNT, true, false },
+    [METRIC_LEAST_FREE] = { "least-free", "least_free_kib", UNIT_SIZE, true, false },
+    [METRIC_CREATE_FAILED] = { "create-failed", "create_failed", UNIT_COUNT, true, false },
+};
+
+const struct metric_info *metric_info(enum metric metric)
+{
+    return &metrics[metric];
+}
+
+static const char *limit_name(size_t index)
+{
+    return index < METRICS ? metrics[index].name : NULL;
+}
+
+static int parse_value(enum metric_unit unit, const char *text, double *ret_value)
+{
+    static const enum kind kinds[] = {
+        [UNIT_COUNT] = KIND_COUNT,   [UNIT_SIZE] = KIND_SIZE,   [UNIT_MS] = KIND_MS,
+        [UNIT_PERCENT] = KIND_COUNT, [UNIT_MIB_S] = KIND_COUNT,
+    };
+    uint64_t value;
+    int r = reader_parse(kinds[unit], text, &value);
+
+    if (r == 0)
+        *ret_value = (double)value;
+    return r;
+}
+
+/* "unmet<=20": cfgfile_word() splits it after the '<'. */
+static enum limit_op take_op(char *name)
+{
+    size_t len = strlen(name);
+    char last = len > 0 ? name[len - 1] : '\0';
+
+    if (last == '<' || last == '>')
+        len--;
+    while (len > 0 && isspace((unsigned char)name[len - 1]))
+        len--;
+    name[len] = '\0';
+    return last == '<' ? LIMIT_AT_MOST : last == '>' ? LIMIT_AT_LEAST : LIMIT_EQUAL;
+}
+
+void reader_limit(struct reader *reader, const char *item, const struct words *words)
+{
+    struct scenario *scenario = reader->scenario;
+    const struct word *word = &words->word[words->count - 1];
+    struct scenario_limit limit = { .line = words->line };
+    struct scenario_limit *added;
+    char all[EXPECT_SIZE];
+    size_t i;
+
+    (void)snprintf(limit.text, sizeof(limit.text), "%s", item);
+    if (words->count > 2 || !word->value || (words->count == 2 && words->word[0].value)) {
+        fault(reader, words->line, "'%s'; expected such as unmet<=200, or vm3, stall<=1", item);
+        return;
+    }
+    if (words->count == 2) {
+        (void)snprintf(limit.guests, sizeof(limit.guests), "%s", words->word[0].name);
+        if (!scenario_any(scenario, limit.guests))
+            fault(reader, words->line, "'%s' matches no guest", limit.guests);
+    }
+    limit.op = take_op(word->name);
+    for (i = 0; i < METRICS && strcmp(metrics[i].name, word->name) != 0; i++)
+        ;
+    if (i == METRICS) {
+        fault(reader, words->line, "'%s' is not measured; expected %s", word->name,
+              reader_all_of(limit_name, all));
+        return;
+    }
+    limit.metric = (enum metric)i;
+    if (parse_value(metrics[i].unit, word->value, &limit.value) < 0)
+        fault(reader, words->line, "'%s'; expected %s", item,
+              metrics[i].unit == UNIT_SIZE ? reader_expected[KIND_SIZE]
+              : metrics[i].unit == UNIT_MS ? reader_expected[KIND_MS]
+                                           : reader_expected[KIND_COUNT]);
+    if (limit.guests[0] ? metrics[i].host_only : metrics[i].guest_only)
+        fault(reader, words->line, "%s is measured of %s only", metrics[i].name,
+              metrics[i].host_only ? "the host" : "a guest");
+    added = reader_grow(reader, (void **)&scenario->limits, &scenario->limit_count, sizeof(*added));
+    if (added)
+        *added = limit;
+}
