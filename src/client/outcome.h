@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "client/clairvoyant.h"
 #include "host/host.h"
 #include "host/scenario.h"
 #include "util/json.h"
@@ -24,10 +25,10 @@ struct outcome {
     double *held_kib;
 };
 
-/* Takes the figures of a host whose accounts are ended. The caller sets seed, policy and rounds.
+/* Takes the figures of a host, and of who looked on, whose accounts are ended. The caller sets seed, policy and rounds.
  * Returns 0 or -ENOMEM. */
 int outcome_take(const struct scenario *scenario, const struct host *host,
-                 struct outcome *ret_outcome);
+                 const struct clairvoyant *clairvoyant, struct outcome *ret_outcome);
 void outcome_free(struct outcome *outcome);
 
 /* How many limits were broken; the promise is always one. Each is printed to `report`, when it is

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/clairvoyant.h"
 #include "client/client.h"
 #include "client/outcome.h"
 #include "client/svg.h"
@@ -138,6 +139,7 @@ static int simulate_on(const struct options *options, const struct scenario *sce
     struct outcome outcome = { 0 };
     struct trace trace = { .step_ms = scenario->length_ms };
     struct engine *engine = malloc(sizeof(*engine));
+    struct clairvoyant *clairvoyant = NULL;
     uint64_t rounds;
     int r = -ENOMEM;
 
@@ -145,13 +147,16 @@ static int simulate_on(const struct options *options, const struct scenario *sce
         return r;
     engine_init(engine, host, config);
     engine->patient = true;
-    r = options->svg ? trace_init(&trace, scenario->guest_count, scenario->length_ms) : 0;
+    r = clairvoyant_open(scenario, host, &clairvoyant);
+    if (r == 0 && options->svg)
+        r = trace_init(&trace, scenario->guest_count, scenario->length_ms);
     if (r < 0)
         goto out;
     rounds = run(scenario, host, engine, &trace);
     host_sim_finish(host);
     say_failures(engine, rounds);
-    r = outcome_take(scenario, host, &outcome);
+    clairvoyant_finish(clairvoyant);
+    r = outcome_take(scenario, host, clairvoyant, &outcome);
     if (r < 0)
         goto out;
     outcome.seed = options->seed;
@@ -164,6 +169,7 @@ static int simulate_on(const struct options *options, const struct scenario *sce
 out:
     outcome_free(&outcome);
     trace_free(&trace);
+    clairvoyant_free(clairvoyant);
     engine_free(engine);
     free(engine);
     return r;

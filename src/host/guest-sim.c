@@ -29,10 +29,6 @@
 #define QUBES_LOOK_MS 100
 #define QUBES_STEP_KIB (30 * 1024)
 
-/* A rise is more than this, and is served to within the second. */
-#define RISE_KIB 8192
-#define SERVED_KIB 1024
-
 static uint64_t least(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
@@ -66,8 +62,7 @@ void guest_init(struct guest *ret_guest, const struct guest_spec *spec, uint64_t
 
 void guest_free(struct guest *guest)
 {
-    free(guest->stats.serve_ms);
-    guest->stats.serve_ms = NULL;
+    rises_free(&guest->stats.rises);
 }
 
 /* Everything of this life, and nothing of the last but the accounts. */
@@ -87,6 +82,7 @@ static void new_life(struct guest *guest, uint32_t domid, uint64_t now_ms)
         .from_ms = now_ms,
         .to_ms = now_ms,
         .need_kib = guest->spec->need_kib,
+        .courses = guest->courses + 1,
         .rest_ms = NEVER,
         .loose_ms = NEVER,
     };
@@ -120,6 +116,8 @@ void guest_build(struct guest *guest, uint32_t domid, uint64_t now_ms)
     new_life(guest, domid, now_ms);
     guest->started_ms = now_ms;
     guest->life = GUEST_BUILDING;
+    guest->booting = true;
+    guest->need_kib = least(guest->need_kib, guest->spec->memory_kib);
 }
 
 uint64_t guest_claim_kib(const struct guest *guest)
@@ -143,26 +141,10 @@ static uint64_t unmet_kib(const struct guest *guest)
     return less(guest->need_kib, guest->actual_kib);
 }
 
-/* The rise that was waiting has ended. Without memory for the figure it is left out. */
+/* The rise that was under way has ended. */
 static void end_rise(struct guest *guest, bool served)
 {
-    struct guest_stats *stats = &guest->stats;
-
-    if (!guest->rising)
-        return;
-    guest->rising = false;
-    stats->rises++;
-    if (!served)
-        stats->unserved++;
-    if ((stats->serve_count & (stats->serve_count - 1)) == 0) {
-        size_t room = stats->serve_count ? stats->serve_count * 2 : 1;
-        uint32_t *more = realloc(stats->serve_ms, room * sizeof(*more));
-
-        if (!more)
-            return;
-        stats->serve_ms = more;
-    }
-    stats->serve_ms[stats->serve_count++] = (uint32_t)least(guest->rise_wait_ms, UINT32_MAX);
+    rises_end(&guest->stats.rises, guest->last_ms, served);
 }
 
 /* From last_ms to now everything was as it is. */
@@ -177,8 +159,8 @@ static void account(struct guest *guest, uint64_t dt)
     stats->unmet_kib_ms += (double)unmet_kib(guest) * ms;
     stats->idle_kib_ms += (double)less(guest->actual_kib, guest->need_kib) * ms;
     stats->stall_ms += guest->some * ms;
-    if (guest->rising && unmet_kib(guest) > SERVED_KIB)
-        guest->rise_wait_ms += dt;
+    if (unmet_kib(guest) > RISES_SERVED_KIB)
+        stats->rises.wait_ms += ms;
     guest->some_us += guest->some * ms * 1000;
     guest->full_us += guest->full * ms * 1000;
     guest->some_avg10 += (guest->some - guest->some_avg10) * ms / (10000 + ms);
@@ -187,7 +169,7 @@ static void account(struct guest *guest, uint64_t dt)
 
 void guest_finish(struct guest *guest)
 {
-    end_rise(guest, unmet_kib(guest) <= SERVED_KIB);
+    end_rise(guest, unmet_kib(guest) <= RISES_SERVED_KIB);
 }
 
 /* Need. */
@@ -199,9 +181,11 @@ void guest_set_need(struct guest *guest, uint64_t need_kib, uint64_t over_ms, ui
     uint64_t rise_kib = less(need_kib, course_kib);
     uint64_t fastest_ms = rise_kib * 1000 / guest->spec->alloc_kib_s;
 
-    end_rise(guest, unmet_kib(guest) <= SERVED_KIB);
-    guest->rising = rise_kib > RISE_KIB;
-    guest->rise_wait_ms = 0;
+    end_rise(guest, unmet_kib(guest) <= RISES_SERVED_KIB);
+    guest->courses++;
+    guest->climbs = rise_kib > RISES_LEAST_KIB;
+    if (guest->climbs)
+        rises_begin(&guest->stats.rises, now_ms);
     guest->from_kib = course_kib;
     guest->to_kib = need_kib;
     guest->from_ms = now_ms;
@@ -211,14 +195,24 @@ void guest_set_need(struct guest *guest, uint64_t need_kib, uint64_t over_ms, ui
     guest->next_ms = now_ms;
 }
 
+/* What it is for begins: its need rises from what it was started with. */
+static void end_boot(struct guest *guest)
+{
+    uint64_t for_ms = guest->rest_ms == NEVER ? 0 : guest->rest_ms - guest->last_ms;
+
+    guest->booting = false;
+    guest_set_need(guest, guest->to_kib, 0, for_ms);
+}
+
 static void follow_course(struct guest *guest, uint64_t now_ms)
 {
-    uint64_t need_kib = guest->to_kib;
+    uint64_t need_kib;
 
-    if (now_ms >= guest->rest_ms) {
+    if (now_ms >= guest->rest_ms)
         guest_set_need(guest, guest->spec->need_kib, 0, 0);
-        need_kib = guest->to_kib;
-    }
+    if (guest->booting && now_ms >= guest->boot_ms)
+        end_boot(guest);
+    need_kib = guest->to_kib;
     if (now_ms < guest->to_ms) {
         double share = (double)(now_ms - guest->from_ms) / (double)(guest->to_ms - guest->from_ms);
         double course =
@@ -231,6 +225,8 @@ static void follow_course(struct guest *guest, uint64_t now_ms)
         guest->noise_ms = now_ms + 1000;
     }
     guest->need_kib = need_kib + guest->noise_kib;
+    if (guest->booting)
+        guest->need_kib = least(guest->need_kib, guest->spec->memory_kib);
 }
 
 /* Memory: what the guest uses is what it needs, less its hidden part, and less what was killed. */
@@ -248,9 +244,9 @@ static struct use use_of(const struct guest *guest)
     uint64_t used_kib = less(guest->need_kib, guest->spec->hidden_kib);
     struct use use = { .room_kib = less(total_kib, WATERMARK_KIB) };
 
-    /* While a guest boots it uses no more than it was started with; one that was killed for want of
+    /* While a guest boots it fits into what it was started with; one that was killed for want of
      * memory leaves a quarter free. */
-    if (guest->last_ms < guest->boot_ms)
+    if (guest->booting)
         used_kib = least(used_kib, use.room_kib);
     if (guest->killed_ms > 0)
         used_kib = least(used_kib, use.room_kib / 4 * 3);
@@ -403,7 +399,7 @@ static void run_balloon(struct guest *guest, uint64_t free_kib, uint64_t now_ms,
 
     if (now_ms >= guest->loose_ms)
         guest_loosen(guest);
-    if (now_ms < guest->boot_ms || now_ms < guest->wake_ms || !balloon_busy(guest))
+    if (guest->booting || now_ms < guest->wake_ms || !balloon_busy(guest))
         return;
     /* It was idle until now, however long that was. */
     dt = least(dt, GUEST_QUANTUM_MS);
@@ -591,7 +587,7 @@ void guest_shutdown(struct guest *guest)
 
 void guest_destroy(struct guest *guest)
 {
-    end_rise(guest, unmet_kib(guest) <= SERVED_KIB);
+    end_rise(guest, unmet_kib(guest) <= RISES_SERVED_KIB);
     guest->life = GUEST_DYING;
     guest->next_ms = guest->last_ms;
 }
@@ -631,7 +627,7 @@ static uint64_t next_of(const struct guest *guest, uint64_t now_ms)
         next_ms = least(next_ms, guest->wake_ms);
     if (guest->killed_ms > 0)
         next_ms = least(next_ms, guest->killed_ms);
-    if (now_ms < guest->boot_ms)
+    if (guest->booting)
         next_ms = least(next_ms, guest->boot_ms);
     return next_ms > now_ms ? next_ms : now_ms + GUEST_QUANTUM_MS;
 }
@@ -646,7 +642,7 @@ static void run(struct guest *guest, uint64_t free_kib, uint64_t now_ms, uint64_
     run_balloon(guest, free_kib, now_ms, dt);
     fit(guest, now_ms, dt);
     suffer(guest, dt);
-    if (guest->rising && now_ms >= guest->to_ms && unmet_kib(guest) <= SERVED_KIB)
+    if (now_ms >= guest->to_ms && unmet_kib(guest) <= RISES_SERVED_KIB)
         end_rise(guest, true);
     run_agent(guest, now_ms);
     guest->next_ms = next_of(guest, now_ms);

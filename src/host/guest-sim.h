@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "host/rises.h"
 #include "host/scenario.h"
 #include "report/report.h"
 
@@ -39,10 +40,7 @@ struct guest_stats {
     uint64_t moves;     /* calls */
     uint64_t below_min;
     uint64_t oom_kills;
-    uint64_t rises;
-    uint64_t unserved;
-    uint32_t *serve_ms; /* one for each rise that has ended */
-    size_t serve_count;
+    struct rises rises;
 };
 
 struct guest {
@@ -83,6 +81,7 @@ struct guest {
     uint64_t wake_ms;  /* does nothing before */
     unsigned tries;
 
+    bool booting;
     uint64_t boot_ms;    /* lives from then on */
     uint64_t started_ms; /* 0: before anybody looked */
     uint64_t resume_ms;  /* a paused one goes on then; UINT64_MAX: not of itself */
@@ -104,9 +103,9 @@ struct guest {
     bool has_post;
     char text[2][REPORT_MAX + 1]; /* ballast: one; xenserver: total, available; qubes: used, swap */
 
-    /* accounts */
-    bool rising; /* a rise waits to be served */
-    uint64_t rise_wait_ms;
+    uint64_t courses; /* of need so far, and whether this one rises: for who looks on */
+    bool climbs;
+
     struct guest_stats stats;
 };
 

@@ -10,8 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "core/demand.h"
 #include "host/state-memory.h"
+#include "util/bounds.h"
 #include "util/log.h"
 
 /* In real time the guests live in steps of this. */
@@ -44,6 +44,7 @@ struct host_sim {
     size_t occurrence_count;
     size_t next_occurrence;
 
+    uint64_t fail_random; /* of its own: what happens does not depend on how many calls are made */
     uint32_t fail_percent;
     uint64_t fail_until_ms;
 
@@ -53,6 +54,9 @@ struct host_sim {
     char broken[200];
 
     struct state_memory state;
+
+    host_sim_watcher *watcher;
+    void *watcher_context;
 
     bool real_time;
     int timer;
@@ -67,16 +71,6 @@ static struct host_sim *sim_of(struct host *host)
 static const struct host_sim *const_sim_of(const struct host *host)
 {
     return (const struct host_sim *)host;
-}
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-static uint64_t larger(uint64_t a, uint64_t b)
-{
-    return a > b ? a : b;
 }
 
 /* The truth. */
@@ -108,7 +102,7 @@ static void check(struct host_sim *sim, const char *who)
     if (excess > sim->excused_kib)
         cry(sim, who, "more can be taken than there is", excess - sim->excused_kib);
     sim->excused_kib = excess;
-    sim->truth.least_free_kib = least(sim->truth.least_free_kib, sim->free_kib);
+    sim->truth.least_free_kib = smaller(sim->truth.least_free_kib, sim->free_kib);
 }
 
 static void excuse(struct host_sim *sim)
@@ -160,6 +154,8 @@ static void end_change(struct host_sim *sim, const struct guest *guest, struct b
     if (by_dom0)
         excuse(sim);
     check(sim, guest->spec->name);
+    if (sim->watcher)
+        sim->watcher(sim->watcher_context, (size_t)(guest - sim->guests), guest, sim->now_ms);
 }
 
 /* Guests. */
@@ -185,7 +181,7 @@ static uint64_t first_due_ms(const struct host_sim *sim)
     uint64_t due_ms = UINT64_MAX;
 
     for (size_t i = 0; i < sim->count; i++)
-        due_ms = least(due_ms, sim->due_ms[i]);
+        due_ms = smaller(due_ms, sim->due_ms[i]);
     return due_ms;
 }
 
@@ -245,7 +241,7 @@ static void act(struct host_sim *sim, const struct scenario_event *event, struct
         guest_destroy(guest);
         break;
     case ACTION_MEM_SET:
-        kib = least(draw_kib(sim, event), guest->spec->maxmem_kib);
+        kib = smaller(draw_kib(sim, event), guest->spec->maxmem_kib);
         guest_set_target(guest, kib, kib + GUEST_SLACK_KIB);
         break;
     case ACTION_FAIL:
@@ -314,7 +310,7 @@ bool host_sim_advance(struct host *host, uint64_t to_ms)
     struct host_sim *sim = sim_of(host);
 
     while (!sim->stirred) {
-        uint64_t due_ms = least(first_due_ms(sim), next_event_ms(sim));
+        uint64_t due_ms = smaller(first_due_ms(sim), next_event_ms(sim));
 
         /* Whole quanta: so guests that are busy are stepped together. */
         if (due_ms < UINT64_MAX - GUEST_QUANTUM_MS)
@@ -451,7 +447,7 @@ static int observe(struct host *host, struct round *round)
     audit(sim);
     /* The operator may lower the reserve of a running daemon. */
     if (sim->real_time && round->number > 0)
-        sim->reserve_kib = least(sim->scenario->config.reserve_kib, round->reserve_kib);
+        sim->reserve_kib = smaller(sim->scenario->config.reserve_kib, round->reserve_kib);
     round_begin(round, sim->now_ms);
     sim->changed = false;
     round->total_kib = sim->scenario->memory_kib;
@@ -477,21 +473,10 @@ static struct guest *find(struct host_sim *sim, const struct domain *domain)
     return NULL;
 }
 
-static uint64_t min_of(const struct guest_spec *spec)
-{
-    uint64_t min_kib = spec->rule.given & LIMIT_MIN ? spec->rule.limits.min_kib : 0;
-    uint64_t max_kib = spec->maxmem_kib;
-
-    if (spec->rule.given & LIMIT_MAX)
-        max_kib = least(max_kib, spec->rule.limits.max_kib);
-    if (min_kib == 0)
-        min_kib = demand_floor_kib(spec->maxmem_kib);
-    return least(min_kib, max_kib);
-}
-
 static bool call_fails(struct host_sim *sim)
 {
-    return sim->now_ms < sim->fail_until_ms && guest_random(&sim->random) % 100 < sim->fail_percent;
+    return sim->now_ms < sim->fail_until_ms
+           && guest_random(&sim->fail_random) % 100 < sim->fail_percent;
 }
 
 static int set_target(struct host *host, const struct domain *domain, uint64_t target_kib,
@@ -517,7 +502,8 @@ static int set_target(struct host *host, const struct domain *domain, uint64_t t
         return -EINVAL;
     step(sim, guest);
     before = begin_change(guest);
-    if (target_kib < guest->target_kib && target_kib < min_of(guest->spec))
+    if (target_kib < guest->target_kib
+        && target_kib < scenario_limits(sim->scenario, guest->spec).min_kib)
         guest->stats.below_min++;
     guest_set_target(guest, target_kib, target_kib + GUEST_SLACK_KIB);
     end_change(sim, guest, before, false);
@@ -701,6 +687,7 @@ int host_sim_open(const struct scenario *scenario, uint64_t seed, bool real_time
     sim->host.ops = &sim_ops;
     sim->scenario = scenario;
     sim->random = seed;
+    sim->fail_random = ~seed;
     sim->now_ms = HOST_SIM_BEGIN_MS;
     sim->next_domid = 1;
     sim->reserve_kib = scenario->config.reserve_kib;
@@ -732,6 +719,14 @@ const struct guest *host_sim_guest(const struct host *host, size_t index)
     const struct host_sim *sim = const_sim_of(host);
 
     return index < sim->count ? &sim->guests[index] : NULL;
+}
+
+void host_sim_watch(struct host *host, host_sim_watcher *watcher, void *context)
+{
+    struct host_sim *sim = sim_of(host);
+
+    sim->watcher = watcher;
+    sim->watcher_context = context;
 }
 
 void host_sim_truth(const struct host *host, struct host_sim_truth *ret_truth)

@@ -28,6 +28,11 @@ bool host_sim_advance(struct host *host, uint64_t to_ms);
 /* The guests of the scenario in its order, by index: NULL after the last. */
 const struct guest *host_sim_guest(const struct host *host, size_t index);
 
+/* Is called after everything that happens to a guest; index: in the scenario's order. */
+typedef void host_sim_watcher(void *context, size_t index, const struct guest *guest,
+                              uint64_t now_ms);
+void host_sim_watch(struct host *host, host_sim_watcher *watcher, void *context);
+
 struct host_sim_truth {
     uint64_t free_kib;
     uint64_t least_free_kib;

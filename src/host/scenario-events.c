@@ -153,7 +153,8 @@ void reader_event(struct reader *reader, const struct words *words)
     memcpy(event.guests, guests, strlen(guests) + 1);
     for (size_t i = 1; i < words->count && !create; i++) {
         if (i != at && i != who
-            && !reader_take(reader, event_keys, COUNT(event_keys), words->line, &words->word[i], &event))
+            && !reader_take(reader, event_keys, COUNT(event_keys), words->line, &words->word[i],
+                            &event))
             fault(reader, words->line, "'%s' is not known of an event; expected %s",
                   words->word[i].name, reader_all_of(scenario_event_key, all));
     }

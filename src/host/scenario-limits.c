@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* What is measured of a scenario, and what must be kept of it: the list `limits`. */
 #include <ctype.h>
+#include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "host/scenario-reader.h"
@@ -10,15 +12,29 @@ static const struct metric_info metrics[METRICS] = {
     [METRIC_UNMET] = { "unmet", "unmet_mib_s", UNIT_MIB_S, false, false },
     [METRIC_UNMET_WEIGHTED] = { "unmet-weighted", "unmet_weighted_mib_s", UNIT_MIB_S, false,
                                 false },
+    [METRIC_BOUND] = { "bound", "bound_mib_s", UNIT_MIB_S, false, false },
+    [METRIC_BOUND_WEIGHTED] = { "bound-weighted", "bound_weighted_mib_s", UNIT_MIB_S, false,
+                                false },
+    [METRIC_REACH] = { "reach", "reach_mib_s", UNIT_MIB_S, false, false },
+    [METRIC_REACH_WEIGHTED] = { "reach-weighted", "reach_weighted_mib_s", UNIT_MIB_S, false,
+                                false },
     [METRIC_STALL] = { "stall", "stall_pct", UNIT_PERCENT, false, false },
     [METRIC_OOM] = { "oom", "oom_kills", UNIT_COUNT, false, false },
-    [METRIC_IDLE] = { "idle", "idle_kib", UNIT_SIZE, false, false },
-    [METRIC_MOVED] = { "moved", "moved_kib", UNIT_SIZE, false, false },
+    [METRIC_IDLE] = { "idle", "idle_mib", UNIT_MIB, false, false },
+    [METRIC_MOVED] = { "moved", "moved_mib", UNIT_MIB, false, false },
+    [METRIC_REACH_MOVED] = { "reach-moved", "reach_moved_mib", UNIT_MIB, false, false },
     [METRIC_MOVES] = { "moves", "moves", UNIT_COUNT, false, false },
     [METRIC_RISES] = { "rises", "rises", UNIT_COUNT, false, false },
     [METRIC_UNSERVED] = { "unserved", "unserved", UNIT_COUNT, false, false },
     [METRIC_SERVE_P50] = { "serve-p50", "serve_ms_p50", UNIT_MS, false, false },
     [METRIC_SERVE_P99] = { "serve-p99", "serve_ms_p99", UNIT_MS, false, false },
+    [METRIC_REACH_SERVE_P50] = { "reach-serve-p50", "reach_serve_ms_p50", UNIT_MS, false, false },
+    [METRIC_REACH_SERVE_P99] = { "reach-serve-p99", "reach_serve_ms_p99", UNIT_MS, false, false },
+    [METRIC_RISE_P50] = { "rise-p50", "rise_ms_p50", UNIT_MS, false, false },
+    [METRIC_RISE_P99] = { "rise-p99", "rise_ms_p99", UNIT_MS, false, false },
+    [METRIC_REACH_RISE_P50] = { "reach-rise-p50", "reach_rise_ms_p50", UNIT_MS, false, false },
+    [METRIC_REACH_RISE_P99] = { "reach-rise-p99", "reach_rise_ms_p99", UNIT_MS, false, false },
+    [METRIC_JAIN] = { "jain", "jain", UNIT_PART, true, false },
     [METRIC_BELOW_MIN] = { "below-min", "below_min", UNIT_COUNT, false, false },
     [METRIC_ACTUAL] = { "actual", "actual_kib", UNIT_SIZE, false, true },
     [METRIC_PROMISE_BROKEN] = { "promise-broken", "promise_broken", UNIT_COUNT, true, false },
@@ -36,15 +52,31 @@ static const char *limit_name(size_t index)
     return index < METRICS ? metrics[index].name : NULL;
 }
 
+/* "0.95" */
+static int parse_part(const char *text, double *ret_value)
+{
+    char *end;
+    double value = strtod(text, &end);
+
+    if (!isdigit((unsigned char)text[0]) || *end != '\0' || !(value >= 0 && value <= 1))
+        return -EINVAL;
+    *ret_value = value;
+    return 0;
+}
+
+static const enum kind kinds[] = {
+    [UNIT_COUNT] = KIND_COUNT, [UNIT_SIZE] = KIND_SIZE,     [UNIT_MIB] = KIND_SIZE,
+    [UNIT_MS] = KIND_MS,       [UNIT_PERCENT] = KIND_COUNT, [UNIT_MIB_S] = KIND_COUNT,
+};
+
 static int parse_value(enum metric_unit unit, const char *text, double *ret_value)
 {
-    static const enum kind kinds[] = {
-        [UNIT_COUNT] = KIND_COUNT,   [UNIT_SIZE] = KIND_SIZE,   [UNIT_MS] = KIND_MS,
-        [UNIT_PERCENT] = KIND_COUNT, [UNIT_MIB_S] = KIND_COUNT,
-    };
     uint64_t value;
-    int r = reader_parse(kinds[unit], text, &value);
+    int r;
 
+    if (unit == UNIT_PART)
+        return parse_part(text, ret_value);
+    r = reader_parse(kinds[unit], text, &value);
     if (r == 0)
         *ret_value = (double)value;
     return r;
@@ -94,9 +126,8 @@ void reader_limit(struct reader *reader, const char *item, const struct words *w
     limit.metric = (enum metric)i;
     if (parse_value(metrics[i].unit, word->value, &limit.value) < 0)
         fault(reader, words->line, "'%s'; expected %s", item,
-              metrics[i].unit == UNIT_SIZE ? reader_expected[KIND_SIZE]
-              : metrics[i].unit == UNIT_MS ? reader_expected[KIND_MS]
-                                           : reader_expected[KIND_COUNT]);
+              metrics[i].unit == UNIT_PART ? "a part of 1, such as 0.95"
+                                           : reader_expected[kinds[metrics[i].unit]]);
     if (limit.guests[0] ? metrics[i].host_only : metrics[i].guest_only)
         fault(reader, words->line, "%s is measured of %s only", metrics[i].name,
               metrics[i].host_only ? "the host" : "a guest");

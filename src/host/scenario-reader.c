@@ -79,7 +79,9 @@ bool reader_take(struct reader *reader, const struct key *keys, size_t count, in
         if (strcmp(keys[i].name, word->name) != 0)
             continue;
         if (!word->value
-            || reader_parse(keys[i].kind, word->value, (uint64_t *)((char *)object + keys[i].offset)) < 0)
+            || reader_parse(keys[i].kind, word->value,
+                            (uint64_t *)((char *)object + keys[i].offset))
+                   < 0)
             fault(reader, line, "%s=%s; expected %s", word->name, word->value ? word->value : "",
                   reader_expected[keys[i].kind]);
         return true;

@@ -7,7 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/demand.h"
 #include "host/scenario-reader.h"
+#include "util/bounds.h"
 #include "util/units.h"
 
 /* A guest cannot be smaller than what its kernel hides, and a little to live in. */
@@ -477,4 +479,24 @@ int scenario_config(const struct scenario *scenario, struct config *ret_config)
     }
     *ret_config = config;
     return 0;
+}
+
+struct limits scenario_limits(const struct scenario *scenario, const struct guest_spec *spec)
+{
+    const struct rule *rule = &spec->rule;
+    struct limits limits = scenario->config.defaults;
+
+    if (rule->given & LIMIT_MIN)
+        limits.min_kib = rule->limits.min_kib;
+    if (rule->given & LIMIT_WEIGHT)
+        limits.weight = rule->limits.weight;
+    if (rule->given & LIMIT_PRIORITY)
+        limits.priority = rule->limits.priority;
+    limits.max_kib = spec->maxmem_kib;
+    if (rule->given & LIMIT_MAX && rule->limits.max_kib > 0)
+        limits.max_kib = smaller(limits.max_kib, rule->limits.max_kib);
+    if (limits.min_kib == 0)
+        limits.min_kib = demand_floor_kib(spec->maxmem_kib);
+    limits.min_kib = smaller(limits.min_kib, limits.max_kib);
+    return limits;
 }

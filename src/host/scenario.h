@@ -65,19 +65,31 @@ struct scenario_event {
     uint32_t percent; /* of the calls that fail */
 };
 
-/* What is measured, of the host or of each guest. */
+/* What is measured, of the host or of each guest. "In reach" and "at no cost": clairvoyant.h. */
 enum metric {
     METRIC_UNMET,          /* MiB*s needed and not held */
     METRIC_UNMET_WEIGHTED, /* the same, times weight / 256 */
-    METRIC_STALL,          /* percent of the time; of the host: its worst guest */
-    METRIC_OOM,            /* processes killed for want of memory */
-    METRIC_IDLE,           /* held and not needed, mean KiB */
-    METRIC_MOVED,          /* KiB that went from one place to another */
-    METRIC_MOVES,          /* calls that set a target */
-    METRIC_RISES,          /* times that need rose */
-    METRIC_UNSERVED,       /* rises that ended before they were served */
-    METRIC_SERVE_P50,      /* ms that a rise waited */
+    METRIC_BOUND,          /* the same two at no cost */
+    METRIC_BOUND_WEIGHTED,
+    METRIC_REACH, /* and in reach */
+    METRIC_REACH_WEIGHTED,
+    METRIC_STALL,       /* percent of the time; of the host: its worst guest */
+    METRIC_OOM,         /* processes killed for want of memory */
+    METRIC_IDLE,        /* held and not needed, mean KiB */
+    METRIC_MOVED,       /* KiB that went from one place to another */
+    METRIC_REACH_MOVED, /* the same in reach */
+    METRIC_MOVES,       /* calls that set a target */
+    METRIC_RISES,       /* times that need rose */
+    METRIC_UNSERVED,    /* rises that ended before they were served */
+    METRIC_SERVE_P50,   /* ms that a rise waited */
     METRIC_SERVE_P99,
+    METRIC_REACH_SERVE_P50,
+    METRIC_REACH_SERVE_P99,
+    METRIC_RISE_P50, /* ms from the begin of a rise until all of it was there */
+    METRIC_RISE_P99,
+    METRIC_REACH_RISE_P50,
+    METRIC_REACH_RISE_P99,
+    METRIC_JAIN,           /* Jain's index of the need met, as a part of what is fair */
     METRIC_BELOW_MIN,      /* calls that took a guest below its minimum */
     METRIC_ACTUAL,         /* KiB held at the end */
     METRIC_PROMISE_BROKEN, /* events after which more could be taken than there is */
@@ -86,7 +98,16 @@ enum metric {
     METRICS,
 };
 
-enum metric_unit { UNIT_COUNT, UNIT_SIZE, UNIT_MS, UNIT_PERCENT, UNIT_MIB_S };
+/* Of a metric's value, which is in KiB for both kinds of sizes; UNIT_MIB is MiB in JSON. */
+enum metric_unit {
+    UNIT_COUNT,
+    UNIT_SIZE,
+    UNIT_MIB,
+    UNIT_MS,
+    UNIT_PERCENT,
+    UNIT_MIB_S,
+    UNIT_PART, /* of 1 */
+};
 
 struct metric_info {
     const char *name; /* as in `limits` */
@@ -133,6 +154,9 @@ void scenario_free(struct scenario *scenario);
 
 /* The configuration that the scenario carries, for config_free(). Returns 0 or -ENOMEM. */
 int scenario_config(const struct scenario *scenario, struct config *ret_config);
+
+/* What ballast is told of a guest, with what stands for it where it is told nothing. */
+struct limits scenario_limits(const struct scenario *scenario, const struct guest_spec *spec);
 
 /* True when a name matches: "vm[1-15]" by number, else as fnmatch() does. */
 bool scenario_match(const char *pattern, const char *name);

@@ -183,14 +183,14 @@ static void test_rises(void)
     live(guest, 1480, PLENTY);
     target(guest, 320);
     live(guest, 2000, PLENTY);
-    CHECK_EQ(guest->stats.rises, 1);
-    CHECK_EQ(guest->stats.unserved, 0);
-    if (CHECK_EQ(guest->stats.serve_count, 1))
-        CHECK(guest->stats.serve_ms[0] >= 1000 && guest->stats.serve_ms[0] < 1300);
+    CHECK_EQ(guest->stats.rises.count, 1);
+    CHECK_EQ(guest->stats.rises.unserved, 0);
+    if (CHECK_EQ(guest->stats.rises.kept, 1))
+        CHECK(guest->stats.rises.wait_ms_of[0] >= 1000 && guest->stats.rises.wait_ms_of[0] < 1300);
     guest_set_need(guest, 500 * MIB, 0, 2000);
     live(guest, 3000, PLENTY);
-    CHECK_EQ(guest->stats.rises, 2);
-    CHECK_EQ(guest->stats.unserved, 1);
+    CHECK_EQ(guest->stats.rises.count, 2);
+    CHECK_EQ(guest->stats.rises.unserved, 1);
     CHECK_EQ(guest->need_kib, 160 * MIB);
     CHECK(guest->stats.unmet_kib_ms > 0);
 }
