@@ -111,7 +111,8 @@ static uint64_t there_kib(const struct clairvoyant *seer, enum order order)
 
 /* One group after the other, each guest from what it has to its ceiling, or to its guarantee.
  * Returns what is left. */
-static uint64_t serve(struct clairvoyant *seer, enum order order, bool guarantees, uint64_t left_kib)
+static uint64_t serve(struct clairvoyant *seer, enum order order, bool guarantees,
+                      uint64_t left_kib)
 {
     const uint32_t *index = seer->order[order];
     size_t i = 0;
@@ -192,7 +193,8 @@ static double surplus_kib(const struct one *one)
 }
 
 /* What is missing to those that have too little, less what is free. */
-static double wanting_kib(const struct clairvoyant *seer, double *ret_free_kib, double *ret_missing_kib)
+static double wanting_kib(const struct clairvoyant *seer, double *ret_free_kib,
+                          double *ret_missing_kib)
 {
     double free_kib = (double)seer->base_kib, missing = 0;
 
@@ -235,9 +237,8 @@ static void account_reach(struct one *one, double begin_ms, double dt, double se
     double after_kib = short_kib(one);
 
     if (before_kib > 0 || after_kib > 0)
-        one->figures.reach_kib_ms += after_kib < NOTHING_KIB
-                                         ? before_kib / 2 * served_ms
-                                         : (before_kib + after_kib) / 2 * dt;
+        one->figures.reach_kib_ms += after_kib < NOTHING_KIB ? before_kib / 2 * served_ms
+                                                             : (before_kib + after_kib) / 2 * dt;
     follow_rise(one, begin_ms, dt, served_ms, before_kib, after_kib);
 }
 
@@ -377,7 +378,8 @@ static void turn(struct one *one, const struct guest *guest, uint64_t now_ms)
     one->risen_ms = guest->to_ms;
 }
 
-static void look(struct clairvoyant *seer, struct one *one, const struct guest *guest, uint64_t now_ms)
+static void look(struct clairvoyant *seer, struct one *one, const struct guest *guest,
+                 uint64_t now_ms)
 {
     enum state state = state_of(guest);
 
@@ -491,7 +493,8 @@ static void begin(struct clairvoyant *seer, const struct scenario *scenario, uin
     }
 }
 
-int clairvoyant_open(const struct scenario *scenario, struct host *host, struct clairvoyant **ret_clairvoyant)
+int clairvoyant_open(const struct scenario *scenario, struct host *host,
+                     struct clairvoyant **ret_clairvoyant)
 {
     struct clairvoyant *seer = calloc(1, sizeof(*seer));
     uint64_t now_ms = host->ops->now_ms(host);
@@ -501,8 +504,8 @@ int clairvoyant_open(const struct scenario *scenario, struct host *host, struct 
     seer->host = host;
     seer->count = scenario->guest_count;
     seer->at_ms = (double)now_ms;
-    seer->base_kib = less(scenario->memory_kib, scenario->xen_kib + scenario->dom0_kib
-                                                      + scenario->config.reserve_kib);
+    seer->base_kib = less(scenario->memory_kib,
+                          scenario->xen_kib + scenario->dom0_kib + scenario->config.reserve_kib);
     seer->ones = calloc(seer->count, sizeof(*seer->ones));
     seer->items = calloc(seer->count, sizeof(*seer->items));
     if (seer->ones && seer->items)

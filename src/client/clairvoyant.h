@@ -31,7 +31,8 @@ struct clairvoyant_figures {
 struct clairvoyant;
 
 /* Looks on from now. Borrows both until clairvoyant_free(). Returns 0 or -ENOMEM. */
-int clairvoyant_open(const struct scenario *scenario, struct host *host, struct clairvoyant **ret_clairvoyant);
+int clairvoyant_open(const struct scenario *scenario, struct host *host,
+                     struct clairvoyant **ret_clairvoyant);
 void clairvoyant_free(struct clairvoyant *seer); /* NULL is fine */
 
 /* Ends the accounts; the host's must have been ended before. */

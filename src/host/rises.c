@@ -48,7 +48,8 @@ void rises_end(struct rises *rises, uint64_t now_ms, bool served)
         rises->unserved++;
     if (!make_room(rises))
         return;
-    rises->wait_ms_of[rises->kept] = rises->wait_ms < UINT32_MAX ? (uint32_t)rises->wait_ms : UINT32_MAX;
+    rises->wait_ms_of[rises->kept] =
+        rises->wait_ms < UINT32_MAX ? (uint32_t)rises->wait_ms : UINT32_MAX;
     rises->whole_ms_of[rises->kept] = whole_ms < UINT32_MAX ? (uint32_t)whole_ms : UINT32_MAX;
     rises->kept++;
 }
