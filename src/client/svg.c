@@ -321,7 +321,8 @@ static void put_ticks(FILE *out, const struct host *host, const struct box *box,
         double x = box->x + box->width * (double)at_ms / length_ms;
 
         /* Whom a random event took is not known here; of whom, the line of need shows. */
-        if (event->random || (double)at_ms > length_ms || !scenario_match(event->guests, name))
+        if (event->random || event->traced || (double)at_ms > length_ms
+            || !scenario_match(event->guests, name))
             continue;
         fprintf(out, "<path fill=\"#333\" d=\"M%.1f %.1fl-2.5 4h5z\"/>\n", x, box->y + box->height);
     }

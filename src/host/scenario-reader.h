@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* What the files that read a scenario share: scenario.c (the host and its guests),
- * scenario-events.c and scenario-limits.c. */
+ * scenario-events.c, scenario-trace.c and scenario-limits.c. */
 #ifndef BALLAST_SCENARIO_READER_H
 #define BALLAST_SCENARIO_READER_H
 
@@ -76,6 +76,9 @@ void reader_guest(struct reader *reader, const struct words *words, size_t at);
 /* One event, and one limit; adds it to the scenario. */
 void reader_event(struct reader *reader, const struct words *words);
 void reader_limit(struct reader *reader, const char *item, const struct words *words);
+
+/* The file of points that `trace` names in this line; adds its events. */
+void reader_trace(struct reader *reader, const char *name, int line);
 
 /* Once all is read: events of guests that are not there, or after the end. */
 void reader_check_events(struct reader *reader);

@@ -32,6 +32,8 @@ static const char *const config_keys[] = { "policy", "policy_deadline", "reserve
 
 static const char *const list_keys[] = { "guests", "events", "limits" };
 
+#define TRACE_KEY "trace"
+
 static const struct key guest_keys[] = {
     { "memory", KIND_SIZE, offsetof(struct guest_spec, memory_kib) },
     { "maxmem", KIND_SIZE, offsetof(struct guest_spec, maxmem_kib) },
@@ -327,7 +329,9 @@ const char *scenario_key(size_t index)
     if (index < COUNT(config_keys))
         return config_keys[index];
     index -= COUNT(config_keys);
-    return index < COUNT(list_keys) ? list_keys[index] : NULL;
+    if (index < COUNT(list_keys))
+        return list_keys[index];
+    return index == COUNT(list_keys) ? TRACE_KEY : NULL;
 }
 
 static bool is_one_of(const char *key, const char *const *keys, size_t count)
@@ -345,7 +349,10 @@ static void read_setting(struct reader *reader, const char *key, int line)
     struct word word = { .name = (char *)(uintptr_t)key, .value = (char *)(uintptr_t)value };
     char error[256], all[EXPECT_SIZE];
 
-    if (is_one_of(key, list_keys, COUNT(list_keys))) {
+    if (strcmp(key, TRACE_KEY) == 0) {
+        if (!value)
+            fault(reader, line, TRACE_KEY "; expected a file's name");
+    } else if (is_one_of(key, list_keys, COUNT(list_keys))) {
         if (cfgfile_list(reader->file, key) < 0)
             fault(reader, line, "%s; expected a list: [ \"...\", \"...\" ]", key);
     } else if (is_one_of(key, config_keys, COUNT(config_keys))) {
@@ -411,13 +418,16 @@ static void check_host(struct reader *reader)
 
 static void read_all(struct reader *reader)
 {
-    const char *key;
+    const char *key, *trace;
     int line;
 
     for (size_t i = 0; (key = cfgfile_key(reader->file, i, &line)); i++)
         read_setting(reader, key, line);
     read_list(reader, LIST_GUESTS);
     read_list(reader, LIST_EVENTS);
+    trace = cfgfile_string(reader->file, TRACE_KEY, &line);
+    if (trace && !reader->no_memory)
+        reader_trace(reader, trace, line);
     read_list(reader, LIST_LIMITS);
     check_host(reader);
     check_names(reader);

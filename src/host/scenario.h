@@ -63,6 +63,7 @@ struct scenario_event {
     uint64_t over_ms; /* a ramp */
     uint64_t for_ms;  /* taken back after so long; 0: not */
     uint32_t percent; /* of the calls that fail */
+    bool traced;      /* from a file of points */
 };
 
 /* What is measured, of the host or of each guest. "In reach" and "at no cost": clairvoyant.h. */

@@ -220,6 +220,86 @@ static void test_all_at_once(void)
     CHECK(lines >= 4);
 }
 
+static char points[] = "/tmp/test-scenario-points.XXXXXX";
+
+/* A scenario whose trace is this text. */
+static int read_points(const char *text, struct scenario *ret_scenario)
+{
+    char whole[512];
+    FILE *file = fopen(points, "w");
+
+    if (!file || fputs(text, file) < 0 || fclose(file) != 0)
+        return -EIO;
+    (void)snprintf(whole, sizeof(whole),
+                   HOST "guests = [ \"a[1-2], memory=128M\" ]\n"
+                        "trace = \"%s\"\n",
+                   strrchr(points, '/') + 1);
+    return read_text(whole, ret_scenario);
+}
+
+static void test_trace(void)
+{
+    struct scenario scenario;
+
+    if (!CHECK_EQ(read_points("seconds,domain,MiB\n# by hand\n10,a1,100\n10,a2,50.5\r\n\n"
+                              "20.5,a1,200\n90,a1,10\n100,a1,20\n",
+                              &scenario),
+                  0)) {
+        fputs(told, stderr);
+        return;
+    }
+    /* The one that begins after the end is left out. */
+    CHECK_EQ(scenario.event_count, 4);
+    CHECK_STR(scenario.events[0].guests, "a1");
+    CHECK_EQ(scenario.events[0].at_ms, 10000);
+    CHECK_EQ(scenario.events[0].over_ms, 0);
+    CHECK_EQ(scenario.events[0].low_kib, 100 * 1024);
+    CHECK_EQ(scenario.events[1].high_kib, 50 * 1024 + 512);
+    CHECK_EQ(scenario.events[2].at_ms, 10000);
+    CHECK_EQ(scenario.events[2].over_ms, 10500);
+    CHECK_EQ(scenario.events[2].low_kib, 200 * 1024);
+    CHECK_EQ(scenario.events[3].at_ms, 20500);
+    CHECK_EQ(scenario.events[3].over_ms, 69500);
+    scenario_free(&scenario);
+}
+
+static void test_trace_faults(void)
+{
+    static const char *const bad[] = {
+        "1,a1",
+        "1,a1,2,3",
+        "1,b,2",
+        "x,a1,2",
+        "1,a1,",
+        ",a1,2",
+        "-1,a1,2",
+        "1.,a1,2",
+        "1,a1,2.2.2",
+        "1,a1,0x10",
+        "1, a1,2",
+        "1.2345,a1,2",
+        "1,a1,99999999999999999999",
+        "1,a1,1e3",
+    };
+    struct scenario scenario;
+    char text[64];
+
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        (void)snprintf(text, sizeof(text), "0,a1,1\n%s\n", bad[i]);
+        if (!CHECK_EQ(read_points(text, &scenario), -EINVAL) || !CHECK(strstr(told, ":2: '")))
+            fprintf(stderr, "%s: %s\n", bad[i], told);
+    }
+    CHECK_EQ(read_points("2,a1,1\n2,a1,1\n", &scenario), -EINVAL);
+    CHECK(strstr(told, "after that"));
+    CHECK_EQ(read_text(HOST "guests = [ \"a, memory=128M\" ]\ntrace = \"/dev/zero\"\n", &scenario),
+             -EINVAL);
+    CHECK_EQ(read_text(HOST "guests = [ \"a, memory=128M\" ]\ntrace = \"none\"\n", &scenario),
+             -EINVAL);
+    CHECK(strstr(told, ":4: /tmp/none: cannot be read"));
+    CHECK_EQ(read_text(HOST "guests = [ \"a, memory=128M\" ]\ntrace = [ \"none\" ]\n", &scenario),
+             -EINVAL);
+}
+
 static void test_matches(void)
 {
     CHECK(scenario_match("vm[1-15]", "vm1"));
@@ -244,20 +324,25 @@ static void test_missing_file(void)
 int main(int argc, char **argv)
 {
     int fd = mkstemp(path);
+    int points_fd = mkstemp(points);
     int status;
 
     check_init(argc, argv);
-    if (fd < 0)
+    if (fd < 0 || points_fd < 0)
         return EXIT_FAILURE;
     close(fd);
+    close(points_fd);
     check_run("reads a scenario", test_reads);
     check_run("makes a configuration of it", test_configures);
     check_run("tells each fault with its line", test_faults);
     check_run("tells all faults at once", test_all_at_once);
+    check_run("takes need from a file of points", test_trace);
+    check_run("tells what is wrong in such a file", test_trace_faults);
     check_run("matches names", test_matches);
     check_run("tells of a missing file", test_missing_file);
     status = check_done();
     free(told);
     unlink(path);
+    unlink(points);
     return status;
 }
