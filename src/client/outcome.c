@@ -9,6 +9,7 @@
 #include "host/host-sim.h"
 #include "util/units.h"
 
+/* KiB */
 #define MIB 1024.0
 
 /* Figures. */
@@ -250,12 +251,11 @@ static const char *show(enum metric_unit unit, double value, char buf[UNITS_TEXT
     return buf;
 }
 
-/* Of the host, or of the first guest that breaks it. Returns whether it was kept; *ret_name is the
- * guest's name, or "host". */
-static bool check_limit(const struct outcome *outcome, const struct scenario_limit *limit,
-                        const char **ret_name, double *ret_value)
+bool outcome_limit(const struct outcome *outcome, size_t index, const char **ret_name,
+                   double *ret_value)
 {
     const struct scenario *scenario = outcome->scenario;
+    const struct scenario_limit *limit = &scenario->limits[index];
 
     *ret_name = "host";
     *ret_value = outcome->host[limit->metric];
@@ -290,7 +290,7 @@ size_t outcome_broken(const struct outcome *outcome, FILE *report)
     for (size_t i = 0; i < scenario->limit_count; i++) {
         const struct scenario_limit *limit = &scenario->limits[i];
 
-        if (check_limit(outcome, limit, &name, &value))
+        if (outcome_limit(outcome, i, &name, &value))
             continue;
         broken++;
         if (report)
@@ -299,143 +299,4 @@ size_t outcome_broken(const struct outcome *outcome, FILE *report)
                     show(metric_info(limit->metric)->unit, value, text));
     }
     return broken;
-}
-
-/* For people. */
-
-static int name_width(const struct scenario *scenario)
-{
-    size_t width = strlen("domain");
-
-    for (size_t i = 0; i < scenario->guest_count; i++) {
-        if (strlen(scenario->guests[i].name) > width)
-            width = strlen(scenario->guests[i].name);
-    }
-    return (int)width;
-}
-
-static void print_row(FILE *out, int width, const char *name, double need_kib, double held_kib,
-                      const double values[METRICS])
-{
-    fprintf(out, "%-*s %7.0f %7.0f %7.0f %9.1f %7.2f %5.0f %6.0f %8.0f %8.0f %8.0f %8.0f %7.0f\n",
-            width, name, need_kib / MIB, held_kib / MIB, values[METRIC_IDLE] / MIB,
-            values[METRIC_UNMET], values[METRIC_STALL], values[METRIC_OOM], values[METRIC_RISES],
-            values[METRIC_UNSERVED], values[METRIC_SERVE_P50], values[METRIC_SERVE_P99],
-            values[METRIC_MOVED] / MIB, values[METRIC_MOVES]);
-}
-
-static void print_guests(const struct outcome *outcome, FILE *out)
-{
-    const struct scenario *scenario = outcome->scenario;
-    int width = name_width(scenario);
-    double need_kib = 0, held_kib = 0;
-
-    fprintf(out, "%-*s %7s %7s %7s %9s %7s %5s %6s %8s %8s %8s %8s %7s\n", width, "domain", "need",
-            "held", "idle", "unmet", "stall", "oom", "rises", "unserved", "wait p50", "wait p99",
-            "moved", "calls");
-    fprintf(out, "%-*s %7s %7s %7s %9s %7s %5s %6s %8s %8s %8s %8s %7s\n", width, "", "MiB", "MiB",
-            "MiB", "MiB*s", "%", "", "", "", "ms", "ms", "MiB", "");
-    for (size_t i = 0; i < scenario->guest_count; i++) {
-        print_row(out, width, scenario->guests[i].name, outcome->need_kib[i], outcome->held_kib[i],
-                  outcome->guests[i]);
-        need_kib += outcome->need_kib[i];
-        held_kib += outcome->held_kib[i];
-    }
-    print_row(out, width, "all", need_kib, held_kib, outcome->host);
-}
-
-void outcome_print(const struct outcome *outcome, FILE *out)
-{
-    const struct scenario *scenario = outcome->scenario;
-    const double *host = outcome->host;
-    char memory[UNITS_TEXT_SIZE], reserve[UNITS_TEXT_SIZE], least_free[UNITS_TEXT_SIZE];
-    size_t broken = outcome_broken(outcome, NULL);
-
-    fprintf(out,
-            "%s: a host of %s, %zu domains, %.0f s of virtual time, seed %" PRIu64
-            ", policy %s, %" PRIu64 " rounds\n\n",
-            scenario->file, units_format_kib((int64_t)scenario->memory_kib, memory),
-            scenario->guest_count, (double)scenario->length_ms / 1000, outcome->seed,
-            outcome->policy, outcome->rounds);
-    print_guests(outcome, out);
-    fprintf(out,
-            "\nneed, held, idle: means; unmet: needed and not held; wait: of a rise until it is "
-            "served;\nstall of all: of the worst.\n\n");
-    fprintf(out, "least free memory %s, reserve %s\n",
-            units_format_kib((int64_t)host[METRIC_LEAST_FREE], least_free),
-            units_format_kib((int64_t)scenario->config.reserve_kib, reserve));
-    if (host[METRIC_CREATE_FAILED] > 0)
-        fprintf(out, "domains that could not be created: %.0f\n", host[METRIC_CREATE_FAILED]);
-    fprintf(out, "promise broken: %.0f%s%s\n", host[METRIC_PROMISE_BROKEN],
-            outcome->broken[0] ? ", first " : "", outcome->broken);
-    if (scenario->limit_count > 0)
-        fprintf(out, "limits: %zu, broken: %zu\n", scenario->limit_count, broken);
-}
-
-/* For programs. */
-
-static void json_figures(struct json *json, const double values[METRICS], bool host)
-{
-    for (enum metric metric = 0; metric < METRICS; metric++) {
-        const struct metric_info *info = metric_info(metric);
-
-        if (host ? info->guest_only : info->host_only)
-            continue;
-        if (info->unit == UNIT_COUNT || info->unit == UNIT_SIZE || info->unit == UNIT_MS)
-            json_uint(json, info->json, (uint64_t)values[metric]);
-        else if (info->unit == UNIT_MIB)
-            json_double(json, info->json, values[metric] / MIB);
-        else
-            json_double(json, info->json, values[metric]);
-    }
-}
-
-static void json_limits(struct json *json, const struct outcome *outcome)
-{
-    const struct scenario *scenario = outcome->scenario;
-    const char *name;
-    double value;
-
-    json_array(json, "limits");
-    for (size_t i = 0; i < scenario->limit_count; i++) {
-        bool is_kept = check_limit(outcome, &scenario->limits[i], &name, &value);
-
-        json_map(json, NULL);
-        json_string(json, "limit", scenario->limits[i].text);
-        json_bool(json, "kept", is_kept);
-        json_string(json, "of", name);
-        json_double(json, "value", value);
-        json_map_end(json);
-    }
-    json_array_end(json);
-}
-
-void outcome_json(const struct outcome *outcome, struct json *json)
-{
-    const struct scenario *scenario = outcome->scenario;
-
-    json_map(json, NULL);
-    json_string(json, "scenario", scenario->file);
-    json_uint(json, "seed", outcome->seed);
-    json_string(json, "policy", outcome->policy);
-    json_uint(json, "length_ms", scenario->length_ms);
-    json_uint(json, "rounds", outcome->rounds);
-    json_map(json, "host");
-    json_uint(json, "memory_kib", scenario->memory_kib);
-    json_uint(json, "reserve_kib", scenario->config.reserve_kib);
-    json_figures(json, outcome->host, true);
-    json_map_end(json);
-    json_string(json, "broken", outcome->broken[0] ? outcome->broken : NULL);
-    json_array(json, "domains");
-    for (size_t i = 0; i < scenario->guest_count; i++) {
-        json_map(json, NULL);
-        json_string(json, "name", scenario->guests[i].name);
-        json_double(json, "need_kib", outcome->need_kib[i]);
-        json_double(json, "held_kib", outcome->held_kib[i]);
-        json_figures(json, outcome->guests[i], false);
-        json_map_end(json);
-    }
-    json_array_end(json);
-    json_limits(json, outcome);
-    json_map_end(json);
 }

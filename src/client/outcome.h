@@ -4,6 +4,7 @@
 #ifndef BALLAST_OUTCOME_H
 #define BALLAST_OUTCOME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -35,8 +36,16 @@ void outcome_free(struct outcome *outcome);
  * not NULL, as "FILE:LINE: LIMIT: ...". */
 size_t outcome_broken(const struct outcome *outcome, FILE *report);
 
+/* Whether a limit was kept: by the host, or by all guests that it is of. *ret_name and *ret_value:
+ * who breaks it, the first, or who was looked at last. */
+bool outcome_limit(const struct outcome *outcome, size_t index, const char **ret_name,
+                   double *ret_value);
+
 /* A table for people. */
 void outcome_print(const struct outcome *outcome, FILE *out);
+
+/* The hosts of several outcomes of one scenario and seed, one a line. */
+void outcome_compare(const struct outcome *outcomes, size_t count, FILE *out);
 
 /* The same as an object. */
 void outcome_json(const struct outcome *outcome, struct json *json);

@@ -17,11 +17,15 @@
 #include "util/bounds.h"
 #include "util/units.h"
 
+/* More lines than this are no comparison for the eye. */
+#define POLICIES_MAX 16
+
 struct options {
     const char *scenario;
     uint64_t seed;
     const char *svg;
-    const char *policy;
+    const char *policies[POLICIES_MAX];
+    size_t policy_count; /* 0: the scenario's own */
     bool json;
 };
 
@@ -31,7 +35,7 @@ static const char help_text[] =
     "Exits with 1 when a limit of the scenario, or the promise, was broken.\n"
     "\n"
     "  --seed N       what is left to chance (default 1)\n"
-    "  --policy NAME  instead of the scenario's\n"
+    "  --policy NAME  instead of the scenario's; several times: one beside the other\n"
     "  --svg FILE     draw it\n"
     "  --json         print figures as JSON\n"
     "  --help         show this text and leave\n";
@@ -92,14 +96,20 @@ static int draw(const struct options *options, const struct scenario *scenario,
     return r;
 }
 
-static int print_json(const struct outcome *outcome)
+/* One object, or an array of them. */
+static int print_json(const struct outcome *outcomes, size_t count)
 {
     struct json *json = json_new(true);
     const char *text = NULL;
     size_t len = 0;
 
     if (json) {
-        outcome_json(outcome, json);
+        if (count > 1)
+            json_array(json, NULL);
+        for (size_t i = 0; i < count; i++)
+            outcome_json(&outcomes[i], json);
+        if (count > 1)
+            json_array_end(json);
         text = json_text(json, &len);
     }
     if (text)
@@ -108,15 +118,24 @@ static int print_json(const struct outcome *outcome)
     return text ? 0 : -ENOMEM;
 }
 
-/* Prints what came out. Returns the exit status. */
-static int report(const struct options *options, const struct outcome *outcome)
+/* Prints what came out. The limits are the scenario's for its own policy, or for the one that was
+ * named; where several are compared only the promise counts. Returns the exit status. */
+static int report(const struct options *options, const struct outcome *outcomes, size_t count)
 {
-    if (!options->json)
-        outcome_print(outcome, stdout);
-    else if (print_json(outcome) < 0)
+    double broken = 0;
+
+    if (options->json && print_json(outcomes, count) < 0)
         return EXIT_FAILURE;
+    if (!options->json && count == 1)
+        outcome_print(outcomes, stdout);
+    else if (!options->json)
+        outcome_compare(outcomes, count, stdout);
     (void)fflush(stdout);
-    return outcome_broken(outcome, stderr) > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    if (count == 1)
+        return outcome_broken(outcomes, stderr) > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+    for (size_t i = 0; i < count; i++)
+        broken += outcomes[i].host[METRIC_PROMISE_BROKEN];
+    return broken > 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 }
 
 /* Figures under the name of a policy that did not decide would mislead. */
@@ -132,11 +151,11 @@ static void say_failures(const struct engine *engine, uint64_t rounds)
                 engine->config.policy, failures, rounds, why);
 }
 
-/* Everything once the host is there. Returns the exit status, or a negative errno. */
+/* Everything once the host is there. Returns 0 or a negative errno. */
 static int simulate_on(const struct options *options, const struct scenario *scenario,
-                       struct host *host, struct config *config)
+                       struct host *host, struct config *config, const char *policy,
+                       struct outcome *ret_outcome)
 {
-    struct outcome outcome = { 0 };
     struct trace trace = { .step_ms = scenario->length_ms };
     struct engine *engine = malloc(sizeof(*engine));
     struct clairvoyant *clairvoyant = NULL;
@@ -156,18 +175,16 @@ static int simulate_on(const struct options *options, const struct scenario *sce
     host_sim_finish(host);
     say_failures(engine, rounds);
     clairvoyant_finish(clairvoyant);
-    r = outcome_take(scenario, host, clairvoyant, &outcome);
+    if (options->svg)
+        r = draw(options, scenario, host, &trace, policy);
+    if (r == 0)
+        r = outcome_take(scenario, host, clairvoyant, ret_outcome);
     if (r < 0)
         goto out;
-    outcome.seed = options->seed;
-    outcome.policy = engine->config.policy;
-    outcome.rounds = rounds;
-    if (options->svg)
-        r = draw(options, scenario, host, &trace, engine->config.policy);
-    if (r == 0)
-        r = report(options, &outcome);
+    ret_outcome->seed = options->seed;
+    ret_outcome->policy = policy;
+    ret_outcome->rounds = rounds;
 out:
-    outcome_free(&outcome);
     trace_free(&trace);
     clairvoyant_free(clairvoyant);
     engine_free(engine);
@@ -175,16 +192,14 @@ out:
     return r;
 }
 
-static int configure(const struct options *options, const struct scenario *scenario,
-                     struct config *ret_config)
+static int configure(const struct scenario *scenario, const char *policy, struct config *ret_config)
 {
     char error[300];
     int r = scenario_config(scenario, ret_config);
 
     if (r < 0)
         return r;
-    if (options->policy)
-        r = config_set(ret_config, NULL, "policy", options->policy, error, sizeof(error));
+    r = config_set(ret_config, NULL, "policy", policy, error, sizeof(error));
     if (r == 0)
         r = external_check(ret_config->policy, false, error, sizeof(error));
     if (r < 0) {
@@ -194,29 +209,49 @@ static int configure(const struct options *options, const struct scenario *scena
     return r;
 }
 
-static int simulate(const struct options *options)
+/* The scenario under one policy. Returns 0 or a negative errno (told already). */
+static int simulate_policy(const struct options *options, const struct scenario *scenario,
+                           const char *policy, struct outcome *ret_outcome)
 {
-    struct scenario scenario;
     struct config config;
     struct host *host;
+    int r = configure(scenario, policy, &config);
+
+    if (r < 0)
+        return r;
+    r = host_sim_open(scenario, options->seed, false, &host);
+    if (r == 0) {
+        r = simulate_on(options, scenario, host, &config, policy, ret_outcome);
+        host->ops->close(host);
+    }
+    config_free(&config);
+    return r;
+}
+
+static int simulate(const struct options *options)
+{
+    struct outcome outcomes[POLICIES_MAX] = { 0 };
+    struct scenario scenario;
+    size_t count = options->policy_count ? options->policy_count : 1;
     int r = scenario_read(options->scenario, stderr, &scenario);
+    int status = EXIT_FAILURE;
 
     if (r < 0) {
         if (r != -EINVAL)
             fprintf(stderr, "ballast: %s: %s\n", options->scenario, strerror(-r));
         return EXIT_FAILURE;
     }
-    r = configure(options, &scenario, &config);
-    if (r == 0) {
-        r = host_sim_open(&scenario, options->seed, false, &host);
-        if (r == 0) {
-            r = simulate_on(options, &scenario, host, &config);
-            host->ops->close(host);
-        }
-        config_free(&config);
+    for (size_t i = 0; i < count && r == 0; i++) {
+        const char *policy = options->policy_count ? options->policies[i] : scenario.config.policy;
+
+        r = simulate_policy(options, &scenario, policy, &outcomes[i]);
     }
+    if (r == 0)
+        status = report(options, outcomes, count);
+    for (size_t i = 0; i < count; i++)
+        outcome_free(&outcomes[i]);
     scenario_free(&scenario);
-    return r < 0 ? EXIT_FAILURE : r;
+    return status;
 }
 
 static bool parse_seed(const char *text, uint64_t *ret_seed)
@@ -256,7 +291,11 @@ int simulate_main(int argc, char **argv)
             options.json = true;
             break;
         case 'p':
-            options.policy = optarg;
+            if (options.policy_count == POLICIES_MAX) {
+                fprintf(stderr, "ballast: expected at most %d policies\n", POLICIES_MAX);
+                return EXIT_FAILURE;
+            }
+            options.policies[options.policy_count++] = optarg;
             break;
         case 'h':
             fputs(help_text, stdout);
@@ -268,6 +307,10 @@ int simulate_main(int argc, char **argv)
     }
     if (optind + 1 != argc) {
         fputs("ballast: simulate takes one scenario\nTry 'ballast simulate --help'.\n", stderr);
+        return EXIT_FAILURE;
+    }
+    if (options.svg && options.policy_count > 1) {
+        fputs("ballast: --svg draws one policy; expected --policy once\n", stderr);
         return EXIT_FAILURE;
     }
     options.scenario = argv[optind];

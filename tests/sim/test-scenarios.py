@@ -4,7 +4,9 @@
 seed. BALLAST_LONG=1: twenty seeds of each; BALLAST_SEED=N: that one only."""
 
 import glob
+import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -61,6 +63,43 @@ def check_picture(scenario, folder):
            "a picture that cannot be written is told of")
 
 
+def figures(*arguments):
+    return json.loads(simulate(*arguments, "--json").stdout)
+
+
+def check_policies(scenario, folder):
+    """Side by side they are what each is alone; nobody is better than who has no cost."""
+    alone = figures(scenario, "--policy", "static")
+    both = figures(scenario, "--policy", "weighted", "--policy", "static")
+    tap.equal([one["policy"] for one in both], ["weighted", "static"], "policies stand in order")
+    tap.equal(both[1], alone, "side by side a policy is what it is alone")
+    hosts = [one["host"] for one in both]
+    tap.ok(hosts[0]["bound_mib_s"] == hosts[1]["bound_mib_s"]
+           and hosts[0]["reach_mib_s"] == hosts[1]["reach_mib_s"],
+           "the clairvoyants do not depend on the policy")
+    tap.ok(hosts[0]["unmet_mib_s"] < hosts[1]["unmet_mib_s"], "weighted is better than static")
+    table = simulate(scenario, "--policy", "weighted", "--policy", "static").stdout
+    tap.ok(re.search(r"^weighted +\d", table, re.M) and re.search(r"^static +\d", table, re.M)
+           and re.search(r"^\(in reach\) +\d", table, re.M), "and a table shows them")
+    result = simulate(scenario, "--policy", "weighted", "--policy", "static", "--svg",
+                      os.path.join(folder, "both.svg"))
+    tap.ok(result.returncode == 1 and "one policy" in result.stderr,
+           "a picture of two policies is refused")
+
+
+def check_bound(scenarios):
+    """No cost is a bound: nothing has less unmet need, weighted or not."""
+    broken = []
+    for scenario in scenarios:
+        host = figures(scenario)["host"]
+        for weighted in "", "weighted_":
+            low = host[f"bound_{weighted}mib_s"]
+            if min(host[f"unmet_{weighted}mib_s"], host[f"reach_{weighted}mib_s"]) < low * 0.999:
+                broken.append(f"{scenario}: {weighted}bound {low}")
+    if not tap.ok(not broken, "nothing is better than what is possible at no cost"):
+        tap.note("\n".join(broken))
+
+
 def check_refusals(folder):
     path = os.path.join(folder, "bad.conf")
     with open(path, "w", encoding="utf-8") as file:
@@ -89,7 +128,9 @@ def main():
     check_same(demo)
     with tempfile.TemporaryDirectory() as folder:
         check_picture(demo, folder)
+        check_policies(demo, folder)
         check_refusals(folder)
+    check_bound(scenarios)
     return tap.done()
 
 
