@@ -222,7 +222,7 @@ static void follow_course(struct guest *guest, uint64_t now_ms)
     }
     if (now_ms >= guest->noise_ms) {
         guest->noise_kib = guest_random(&guest->random) % (guest->spec->noise_kib + 1);
-        guest->noise_ms = now_ms + 1000;
+        guest->noise_ms += 1000;
     }
     guest->need_kib = need_kib + guest->noise_kib;
     if (guest->booting)

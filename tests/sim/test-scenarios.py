@@ -74,8 +74,9 @@ def check_policies(scenario, folder):
     tap.equal([one["policy"] for one in both], ["weighted", "static"], "policies stand in order")
     tap.equal(both[1], alone, "side by side a policy is what it is alone")
     hosts = [one["host"] for one in both]
-    tap.ok(hosts[0]["bound_mib_s"] == hosts[1]["bound_mib_s"]
-           and hosts[0]["reach_mib_s"] == hosts[1]["reach_mib_s"],
+    # But for the instants at which the guests are looked at.
+    tap.ok(abs(hosts[0]["reach_mib_s"] - hosts[1]["reach_mib_s"]) < 0.1
+           and abs(hosts[0]["reach_moved_mib"] - hosts[1]["reach_moved_mib"]) < 5,
            "the clairvoyants do not depend on the policy")
     tap.ok(hosts[0]["unmet_mib_s"] < hosts[1]["unmet_mib_s"], "weighted is better than static")
     table = simulate(scenario, "--policy", "weighted", "--policy", "static").stdout
