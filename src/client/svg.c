@@ -239,10 +239,10 @@ static void put_reserve(FILE *out, const struct scenario *scenario, const struct
 static const char *name_of(enum action action)
 {
     static const char *const names[] = {
-        [ACTION_NEED] = "need",         [ACTION_STUCK] = "stuck",     [ACTION_LOOSE] = "loose",
-        [ACTION_PAUSE] = "pause",       [ACTION_UNPAUSE] = "unpause", [ACTION_CREATE] = "create",
-        [ACTION_SHUTDOWN] = "shutdown", [ACTION_DESTROY] = "destroy", [ACTION_MEM_SET] = "mem-set",
-        [ACTION_FAIL] = "calls fail",
+        [ACTION_NEED] = "need",       [ACTION_READ] = "read",         [ACTION_STUCK] = "stuck",
+        [ACTION_LOOSE] = "loose",     [ACTION_PAUSE] = "pause",       [ACTION_UNPAUSE] = "unpause",
+        [ACTION_CREATE] = "create",   [ACTION_SHUTDOWN] = "shutdown", [ACTION_DESTROY] = "destroy",
+        [ACTION_MEM_SET] = "mem-set", [ACTION_FAIL] = "calls fail",
     };
 
     return names[action];

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #include "guest/procfs.h"
-#include "guest/timing.h"
+#include "report/timing.h"
 #include "guest/xenbus.h"
 #include "report/report.h"
 

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/timing.h"
+
 #define PAGE_KIB 4
 #define NEVER UINT64_MAX
 
@@ -13,7 +15,8 @@
 #define WATERMARK_KIB 1228   /* what the kernel never uses up */
 #define WAKE_MS 50           /* from the store to the driver's first page */
 #define RETRY_MS 2000        /* then twice, then four times that */
-#define RETRIES 3            /* then it sleeps until the target changes */
+#define RETRIES 3            /* then it sleeps */
+#define SLEEP_MS 3600000     /* unless the target changes */
 #define GULP_KIB (32 * 1024) /* asked to swap out more than this at once, it kills */
 #define SWAP_IN_KIB_MS 54    /* at full stall */
 #define REFAULT_PAGES_MS 90  /* when the whole cache is missing */
@@ -23,11 +26,12 @@
 #define BUILD_KIB_MS 512      /* the toolstack fills a new guest */
 #define DIE_KIB_MS 2048       /* the hypervisor takes a dead one's memory */
 
-#define LOOK_MS 250
-#define HEARTBEAT_MS 10000
 #define XENSERVER_MS 60000
 #define QUBES_LOOK_MS 100
 #define QUBES_STEP_KIB (30 * 1024)
+
+/* Of what a backup reads, this part it has read before and lost since, whatever it holds. */
+#define READ_AGAIN 8
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -99,8 +103,9 @@ static void new_life(struct guest *guest, uint32_t domid, uint64_t now_ms)
 static void start_agent(struct guest *guest, uint64_t at_ms)
 {
     guest->boot_ms = at_ms;
-    guest->look_ms =
-        guest->spec->posts == DIALECT_NONE ? NEVER : at_ms + guest_random(&guest->random) % LOOK_MS;
+    guest->look_ms = guest->spec->posts == DIALECT_NONE
+                         ? NEVER
+                         : at_ms + guest_random(&guest->random) % TIMING_LOOK_MS;
 }
 
 void guest_begin(struct guest *guest, uint32_t domid, uint64_t now_ms)
@@ -161,6 +166,8 @@ static void account(struct guest *guest, uint64_t dt)
     stats->stall_ms += guest->some * ms;
     if (unmet_kib(guest) > RISES_SERVED_KIB)
         stats->rises.wait_ms += ms;
+    if (guest->last_ms - dt < guest->read_until_ms)
+        guest->refault_file_pages += (double)guest->read_kib_s / PAGE_KIB * ms / 1000 / READ_AGAIN;
     guest->some_us += guest->some * ms * 1000;
     guest->full_us += guest->full * ms * 1000;
     guest->some_avg10 += (guest->some - guest->some_avg10) * ms / (10000 + ms);
@@ -329,7 +336,8 @@ static void suffer(struct guest *guest, uint64_t dt)
 
 static void back_off(struct guest *guest, uint64_t now_ms)
 {
-    guest->wake_ms = guest->tries < RETRIES ? now_ms + ((uint64_t)RETRY_MS << guest->tries) : NEVER;
+    guest->wake_ms =
+        now_ms + (guest->tries < RETRIES ? (uint64_t)RETRY_MS << guest->tries : SLEEP_MS);
     guest->tries++;
 }
 
@@ -425,6 +433,13 @@ void guest_set_target(struct guest *guest, uint64_t target_kib, uint64_t cap_kib
         least(guest->next_ms, guest->wake_ms > guest->last_ms ? guest->wake_ms : guest->last_ms);
 }
 
+void guest_read(struct guest *guest, uint64_t kib_s, uint64_t for_ms)
+{
+    guest->read_kib_s = kib_s;
+    guest->read_until_ms = for_ms > 0 ? guest->last_ms + for_ms : NEVER;
+    guest->next_ms = guest->last_ms;
+}
+
 void guest_stick(struct guest *guest, uint64_t for_ms)
 {
     guest->stuck = true;
@@ -449,20 +464,22 @@ static void make_report(const struct guest *guest, struct report *ret_report)
     uint64_t resident_kib = least(less(use.anon_kib, guest->swapped_kib), use.room_kib);
     uint64_t rest_kib = use.room_kib - resident_kib;
     uint64_t cached_kib = least(use.cache_kib, rest_kib);
+    bool reads = guest->read_kib_s > 0 && guest->last_ms < guest->read_until_ms;
+    /* Half of what nobody needs has been filled with what was read once; all of it by a backup. */
+    uint64_t dead_kib = (rest_kib - cached_kib) / (reads ? 1 : 2);
     struct report report;
 
     report_clear(&report);
     report.version = REPORT_VERSION;
     report.uptime_ms = less(guest->last_ms, guest->boot_ms);
     report.total_kib = less(guest->actual_kib, guest->spec->hidden_kib);
-    /* Half of what nobody needs has been filled with what was read once. */
-    report.free_kib = least(report.total_kib, WATERMARK_KIB) + (rest_kib - cached_kib) / 2;
+    report.free_kib = least(report.total_kib, WATERMARK_KIB) + rest_kib - cached_kib - dead_kib;
     report.available_kib = rest_kib;
-    report.committed_kib = use.anon_kib;
+    report.committed_kib = use.anon_kib + guest->spec->commit_kib;
     report.active_anon_kib = resident_kib / 2;
     report.inactive_anon_kib = resident_kib / 4;
     report.active_file_kib = cached_kib;
-    report.inactive_file_kib = (rest_kib - cached_kib) / 2;
+    report.inactive_file_kib = dead_kib;
     report.dirty_kib = 0;
     report.slab_reclaimable_kib = 0;
     report.swap_total_kib = guest->spec->swap_kib;
@@ -490,32 +507,12 @@ static bool moved(uint64_t a, uint64_t b, uint64_t by)
     return (a > b ? a - b : b - a) >= by;
 }
 
-/* As our agent judges (guest/timing.c): a step of the memory, or stall, swapping in and refaults
- * since the last post. */
-static bool matters(const struct report *now, const struct report *then)
-{
-    uint64_t step_kib = least(now->total_kib / 32, then->available_kib / 8);
-
-    if (then->seq == REPORT_ABSENT)
-        return true;
-    step_kib = step_kib > 4096 ? step_kib : 4096;
-    return moved(now->total_kib, then->total_kib, step_kib)
-           || moved(now->available_kib, then->available_kib, step_kib)
-           || now->some_us - then->some_us >= LOOK_MS * 1000 / 100
-           || now->swap_in_pages - then->swap_in_pages + now->refault_file_pages
-                      - then->refault_file_pages
-                  >= 256
-           || now->oom_kills != then->oom_kills;
-}
-
 static void post_ballast(struct guest *guest, const struct report *now, uint64_t now_ms)
 {
-    bool due = now_ms >= guest->beat_ms;
-
-    guest->look_ms = now_ms + LOOK_MS;
-    if (!due && !matters(now, &guest->posted))
+    guest->look_ms = now_ms + TIMING_LOOK_MS;
+    if (!timing_due(now, guest->has_post ? &guest->posted : NULL, now_ms - guest->posted_ms))
         return;
-    guest->beat_ms = now_ms + HEARTBEAT_MS;
+    guest->posted_ms = now_ms;
     guest->posted = *now;
     if (report_format(&guest->posted, guest->text[0], sizeof(guest->text[0])) < 0)
         return;

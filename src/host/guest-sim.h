@@ -75,6 +75,9 @@ struct guest {
     double some;          /* share of the time that is stalled, now */
     double full;
 
+    uint64_t read_kib_s; /* from the disk, until then */
+    uint64_t read_until_ms;
+
     /* balloon */
     bool stuck;
     uint64_t loose_ms; /* stuck until; UINT64_MAX: for ever */
@@ -97,7 +100,7 @@ struct guest {
 
     /* agent */
     uint64_t look_ms;
-    uint64_t beat_ms;
+    uint64_t posted_ms;
     struct report posted; /* what the last post said */
     bool fresh;           /* a post that has not been read */
     bool has_post;
@@ -128,7 +131,8 @@ void guest_step(struct guest *guest, uint64_t now_ms, uint64_t free_kib);
 /* These happen at last_ms: step it there first. */
 void guest_set_need(struct guest *guest, uint64_t need_kib, uint64_t over_ms, uint64_t for_ms);
 void guest_set_target(struct guest *guest, uint64_t target_kib, uint64_t cap_kib);
-void guest_stick(struct guest *guest, uint64_t for_ms); /* 0: until guest_loosen() */
+void guest_read(struct guest *guest, uint64_t kib_s, uint64_t for_ms); /* 0: without end */
+void guest_stick(struct guest *guest, uint64_t for_ms);                /* 0: until guest_loosen() */
 void guest_loosen(struct guest *guest);
 void guest_pause(struct guest *guest, uint64_t for_ms); /* 0: until guest_unpause() */
 void guest_unpause(struct guest *guest);

@@ -219,6 +219,9 @@ static void act(struct host_sim *sim, const struct scenario_event *event, struct
     case ACTION_NEED:
         guest_set_need(guest, draw_kib(sim, event), event->over_ms, event->for_ms);
         break;
+    case ACTION_READ:
+        guest_read(guest, draw_kib(sim, event), event->for_ms);
+        break;
     case ACTION_STUCK:
         guest_stick(guest, event->for_ms);
         break;

@@ -22,11 +22,12 @@ static const struct {
     bool valued;
     bool can_end; /* takes for= */
 } actions[] = {
-    { "need", ACTION_NEED, true, true },           { "stuck", ACTION_STUCK, false, true },
-    { "loose", ACTION_LOOSE, false, false },       { "pause", ACTION_PAUSE, false, true },
-    { "unpause", ACTION_UNPAUSE, false, false },   { "create", ACTION_CREATE, false, false },
-    { "shutdown", ACTION_SHUTDOWN, false, false }, { "destroy", ACTION_DESTROY, false, false },
-    { "mem-set", ACTION_MEM_SET, true, false },    { "fail", ACTION_FAIL, true, true },
+    { "need", ACTION_NEED, true, true },         { "read", ACTION_READ, true, true },
+    { "stuck", ACTION_STUCK, false, true },      { "loose", ACTION_LOOSE, false, false },
+    { "pause", ACTION_PAUSE, false, true },      { "unpause", ACTION_UNPAUSE, false, false },
+    { "create", ACTION_CREATE, false, false },   { "shutdown", ACTION_SHUTDOWN, false, false },
+    { "destroy", ACTION_DESTROY, false, false }, { "mem-set", ACTION_MEM_SET, true, false },
+    { "fail", ACTION_FAIL, true, true },
 };
 
 const char *scenario_event_key(size_t index)
@@ -138,7 +139,8 @@ void reader_event(struct reader *reader, const struct words *words)
     if (at == 0 || who == 0) {
         fault(reader, words->line,
               "expected a time, the guests, and what happens to them: one of "
-              "need=SIZE, stuck, loose, pause, unpause, create, shutdown, destroy, mem-set=SIZE, "
+              "need=SIZE, read=SIZE, stuck, loose, pause, unpause, create, shutdown, destroy, "
+              "mem-set=SIZE, "
               "fail=PERCENT");
         return;
     }

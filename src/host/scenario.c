@@ -39,6 +39,7 @@ static const struct key guest_keys[] = {
     { "maxmem", KIND_SIZE, offsetof(struct guest_spec, maxmem_kib) },
     { "need", KIND_SIZE, offsetof(struct guest_spec, need_kib) },
     { "cache", KIND_SIZE, offsetof(struct guest_spec, cache_kib) },
+    { "commit", KIND_SIZE, offsetof(struct guest_spec, commit_kib) },
     { "noise", KIND_SIZE, offsetof(struct guest_spec, noise_kib) },
     { "swap", KIND_SIZE, offsetof(struct guest_spec, swap_kib) },
     { "hidden", KIND_SIZE, offsetof(struct guest_spec, hidden_kib) },

@@ -21,9 +21,10 @@ struct guest_spec {
     bool later;          /* does not exist before an event creates it */
     uint64_t memory_kib; /* target when it is started */
     uint64_t maxmem_kib;
-    uint64_t need_kib;  /* of memory held, to run well, at rest */
-    uint64_t cache_kib; /* the part of every need that is file cache */
-    uint64_t noise_kib; /* need is up to this much above its course */
+    uint64_t need_kib;   /* of memory held, to run well, at rest */
+    uint64_t cache_kib;  /* the part of every need that is file cache */
+    uint64_t commit_kib; /* committed beyond what it uses, and never touched */
+    uint64_t noise_kib;  /* need is up to this much above its course */
     uint64_t swap_kib;
     uint64_t hidden_kib; /* held, and not in MemTotal */
     uint64_t up_kib_s;   /* speed of the balloon driver when the guest grows */
@@ -38,6 +39,7 @@ struct guest_spec {
 
 enum action {
     ACTION_NEED,
+    ACTION_READ, /* from the disk, what is not needed again */
     ACTION_STUCK,
     ACTION_LOOSE,
     ACTION_PAUSE,
@@ -58,7 +60,7 @@ struct scenario_event {
     bool random;        /* one of the guests that match, else all of them */
     char guests[SCENARIO_PATTERN_SIZE];
     enum action action;
-    uint64_t low_kib; /* of the need, or the size: one between them is drawn */
+    uint64_t low_kib; /* of need, size or speed: one between them is drawn */
     uint64_t high_kib;
     uint64_t over_ms; /* a ramp */
     uint64_t for_ms;  /* taken back after so long; 0: not */

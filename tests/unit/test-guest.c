@@ -10,7 +10,7 @@
 
 #include "check.h"
 #include "guest/procfs.h"
-#include "guest/timing.h"
+#include "report/timing.h"
 #include "guest/xenbus.h"
 
 static char root[] = "/tmp/ballast-test-XXXXXX";

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-#include "guest/timing.h"
+#include "report/timing.h"
 
 /* A change of available memory that matters: this part of the whole, or of what was available when
  * that is less, since the less is left the sooner it is gone. The daemon moves nothing below 4 MiB. */
