@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "core/demand.h"
 #include "host/state-memory.h"
 #include "util/bounds.h"
 #include "util/log.h"
