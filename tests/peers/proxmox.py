@@ -63,6 +63,8 @@ def balance(domains, goal):
 
 
 class Proxmox(Peer):
+    """percent: of the host to be used, or None for all but the reserve."""
+
     def __init__(self, percent=TARGET_PERCENT):
         super().__init__()
         self.update = Tick(PERIOD_MS)
@@ -72,11 +74,12 @@ class Proxmox(Peer):
         if not self.update.due(now.now_ms):
             return
         total = now.host["total_kib"]
-        goal = total * self.percent // 100 - (total - now.host["free_kib"])
+        percent = self.percent or (total - now.host["reserve_kib"]) * 100 // total
+        goal = total * percent // 100 - (total - now.host["free_kib"])
         self.targets.update(balance(now.domains, goal))
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--target", type=int, default=TARGET_PERCENT, help="percent of the host")
-    run(Proxmox(parser.parse_args().target))
+    parser.add_argument("--full", action="store_true", help="use all of the host but the reserve")
+    run(Proxmox(None if parser.parse_args().full else TARGET_PERCENT))

@@ -246,6 +246,9 @@ def check_proxmox():
     tap.equal(wants(system, 9000, [at(1124, 100)], 720, 4000, 900), {1: 1124}, "proxmox: in 10 s")
     tap.equal(wants(proxmox.Proxmox(75), 0, [one], 820, 4000, 900), {1: 924},
               "proxmox: or what the option says")
+    # (4000 - 80) / 4000 = 98 %: 3920, and 3890 are used; 30 of which the one may have.
+    tap.equal(wants(proxmox.Proxmox(None), 0, [one], 30, 4000, 110), {1: 1054},
+              "proxmox: or all but the reserve")
 
 
 check_common()
