@@ -87,9 +87,13 @@ static void decide(struct round *round)
         domain->want_kib = domain->bottom_kib;
         left_kib -= smaller(domain->want_kib, left_kib);
     }
+    policy_note_step(round);
     left_kib = policy_fill(round, left_kib, bottom, core);
+    policy_note_step(round);
     left_kib = policy_fill(round, left_kib, wanted, need);
+    policy_note_step(round);
     fill_surplus(round, left_kib);
+    policy_note_step(round);
 }
 
 const struct policy policy_weighted = {

@@ -52,6 +52,7 @@ static void set_class(struct round *round, struct domain *domain, enum conduct_c
     round_note(round, EVENT_CONDUCT, domain, "%s, was %s: %s", conduct_name(class),
                conduct_name(conduct->class), why);
     conduct->class = class;
+    conduct->why = why;
     conduct->since_ms = round->now_ms;
 }
 

@@ -111,8 +111,10 @@ static uint64_t rest(const struct round *round, struct domain *domain)
 static uint64_t careful_step(const struct round *round, struct domain *domain, uint64_t from,
                              uint64_t wanted)
 {
-    uint64_t pause = domain->demand.boost_kib > 0 ? CAREFUL_PRESSED_MS : CAREFUL_MS;
+    bool pressed = domain->demand.boost_kib > 0;
+    uint64_t pause = pressed ? CAREFUL_PRESSED_MS : CAREFUL_MS;
 
+    domain->pace = pressed ? PACE_PRESSED : PACE_CAREFUL;
     if (round->now_ms - domain->step_ms < pause)
         return from;
     domain->step_ms = round->now_ms;
@@ -127,10 +129,13 @@ static uint64_t shrink(const struct round *round, struct domain *domain, uint64_
     uint64_t fast = larger(wanted, from > FAST_STEP_KIB ? from - FAST_STEP_KIB : 0);
 
     /* What it does not hold is not taken from it. */
+    domain->pace = PACE_UNHELD;
     if (wanted >= from)
         return wanted;
+    domain->pace = PACE_FOLLOWING;
     if (conduct_owes(domain))
         return nudge(round, domain, domain->conduct.progress_ms);
+    domain->pace = round->urgent ? PACE_URGENT : PACE_FAST;
     if (round->urgent || fast >= core)
         return fast;
     if (from >= core + STEP_KIB)
@@ -165,14 +170,19 @@ static uint64_t next_target(const struct round *round, struct domain *domain)
 {
     uint64_t wanted = wanted_target(domain);
 
+    domain->pace = PACE_UNPACED;
     if (round->unpaced && domain->shares)
         return target_for(domain, domain->want_kib);
+    domain->pace = PACE_LEFT;
     if (domain->conduct.retry_ms > round->now_ms && wanted < target_for(domain, domain->actual_kib))
         return stay(domain);
+    domain->pace = PACE_GRACE;
     if (in_grace(round, domain) && wanted <= domain->target_kib)
         return domain->target_kib;
+    domain->pace = wanted == domain->target_kib ? PACE_THERE : PACE_SMALL;
     if (too_small(round, domain, wanted))
         return rest(round, domain);
+    domain->pace = PACE_UP;
     if (wanted > domain->target_kib)
         return wanted;
     return shrink(round, domain, wanted);
@@ -184,6 +194,7 @@ void pace_moderate(struct round *round)
         struct domain *domain = &round->domains[i];
 
         domain->goal_kib = domain->target_kib;
+        domain->pace = PACE_UNTOUCHED;
         if (domain->managed && domain->has_target && domain->phase == PHASE_RUNNING)
             domain->goal_kib = next_target(round, domain);
     }

@@ -134,6 +134,13 @@ static uint64_t bottom(const struct domain *domain)
     return domain->bottom_kib;
 }
 
+void policy_note_step(struct round *round)
+{
+    for (size_t i = 0; i < round->count; i++)
+        round->domains[i].step_kib[round->steps] = round->domains[i].want_kib;
+    round->steps++;
+}
+
 /* When the minimums do not fit, the lowest priority goes short first, and within one everybody by
  * weight: whatever the policy. */
 static void share_minimums(struct round *round)
@@ -143,6 +150,7 @@ static void share_minimums(struct round *round)
             round->domains[i].want_kib = 0;
     }
     (void)policy_fill(round, round->share_kib, nothing, bottom);
+    policy_note_step(round);
 }
 
 /* Without a policy a domain wants what it holds; but one that does not let go is asked, when its
@@ -164,13 +172,16 @@ int policy_decide(const struct policy *policy, struct round *round)
     int r;
 
     policy_hold(round);
+    round->steps = 0;
     round->surplus_waits = policy->by_need;
     if (round->minimums_fit)
         policy->decide(round);
     else
         share_minimums(round);
     r = policy_check(round, &culprit);
-    if (r < 0)
+    if (r < 0) {
+        round->steps = 0;
         policy_hold(round);
+    }
     return r;
 }

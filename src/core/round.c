@@ -197,6 +197,31 @@ const char *conduct_name(enum conduct_class class)
     return names[class];
 }
 
+const char *step_name(enum policy_step step)
+{
+    static const char *const names[STEPS] = {
+        [STEP_GUARANTEE] = "guarantee",
+        [STEP_CORE] = "core",
+        [STEP_ROOM] = "room",
+        [STEP_SURPLUS] = "surplus",
+    };
+
+    return names[step];
+}
+
+const char *pace_name(enum pace pace)
+{
+    static const char *const names[] = {
+        [PACE_UNTOUCHED] = "untouched", [PACE_THERE] = "there",         [PACE_SMALL] = "small",
+        [PACE_GRACE] = "grace",         [PACE_LEFT] = "left",           [PACE_UP] = "up",
+        [PACE_UNHELD] = "unheld",       [PACE_FOLLOWING] = "following", [PACE_FAST] = "fast",
+        [PACE_URGENT] = "urgent",       [PACE_CAREFUL] = "careful",     [PACE_PRESSED] = "pressed",
+        [PACE_UNPACED] = "unpaced",
+    };
+
+    return names[pace];
+}
+
 static const struct {
     const char *name;
     const char *text;

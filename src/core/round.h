@@ -62,6 +62,32 @@ enum reason {
     REASON_SURPLUS,       /* has more than it needs: its share of what nobody needs */
 };
 
+/* The steps of a policy that shares what there is step by step (policies/weighted.c). */
+enum policy_step {
+    STEP_GUARANTEE, /* minimums, and what a domain is not to be taken below */
+    STEP_CORE,      /* what it would miss at once */
+    STEP_ROOM,      /* room to grow */
+    STEP_SURPLUS,   /* what nobody needs */
+    STEPS,
+};
+
+/* Why the target goes so far this round and no farther. */
+enum pace {
+    PACE_UNTOUCHED, /* left alone */
+    PACE_THERE,     /* where it should be */
+    PACE_SMALL,     /* so near to it that it waits */
+    PACE_GRACE,     /* nothing is taken in the grace */
+    PACE_LEFT,      /* could or would not: asked again later */
+    PACE_UP,        /* growing is not slowed down */
+    PACE_UNHELD,    /* what it does not hold is taken back at once */
+    PACE_FOLLOWING, /* the next step comes when it has followed the last */
+    PACE_FAST,      /* large steps: it does not use what it is asked for */
+    PACE_URGENT,    /* large steps, whatever it uses: a guarantee waits */
+    PACE_CAREFUL,   /* small steps: it uses what it is asked for */
+    PACE_UNPACED,   /* the policy wants it set at once */
+    PACE_PRESSED,   /* small steps and longer pauses: it also waits for memory */
+};
+
 /* What the configuration says of a domain. */
 struct limits {
     uint64_t min_kib;  /* guarantee; 0: the floor that keeps a Linux guest alive (demand.h) */
@@ -75,6 +101,7 @@ struct limits {
 struct conduct {
     enum conduct_class class;
     uint64_t since_ms; /* in this class */
+    const char *why;   /* it is in this class: a constant phrase; NULL: since it was first seen */
     bool stalled;      /* asked to shrink, makes no progress, and uses what it holds */
     uint64_t stalled_at_kib;
     uint64_t asked_ms;       /* begin of the outstanding request to shrink; 0: none */
@@ -152,11 +179,15 @@ struct domain {
     uint64_t top_kib;    /* not to be given more, this round */
     uint64_t want_kib;   /* held */
 
+    /* decide, step by step: what each brought it to; round.steps were taken */
+    uint64_t step_kib[STEPS];
+
     /* pace */
     uint64_t small_ms; /* a change too small for a call is wanted since; 0: not */
     uint64_t step_ms;  /* last step of a careful shrink */
     uint64_t nudge_ms; /* last time a sleeping balloon driver was woken */
     uint64_t goal_kib; /* target to reach this round */
+    enum pace pace;    /* why no farther */
 
     /* guard */
     uint64_t grant_kib; /* target that the guard let through */
@@ -219,6 +250,9 @@ struct round {
     bool waiting; /* after the last round somebody should have had more and it was not there */
     bool urgent;  /* a guarantee waits, or headroom is negative: shrink at full speed */
 
+    /* decide */
+    unsigned steps; /* that the policy took; 0: it does not go step by step */
+
     /* guard */
     int64_t headroom_kib;
     uint64_t slip_kib;     /* counted in it: what seemed to be missing while guests moved */
@@ -267,6 +301,8 @@ void round_note(struct round *round, enum event_kind kind, const struct domain *
 const char *domain_type_name(enum domain_type type);
 const char *domain_phase_name(enum domain_phase phase);
 const char *conduct_name(enum conduct_class class);
+const char *step_name(enum policy_step step); /* "guarantee" */
+const char *pace_name(enum pace pace);        /* "careful" */
 const char *reason_name(enum reason reason);  /* a word: "need" */
 const char *reason_text(enum reason reason);  /* a phrase: "has what it needs" */
 const char *event_name(enum event_kind kind); /* as on the socket: "CONDUCT" */
