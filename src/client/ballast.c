@@ -19,6 +19,7 @@ struct subcommand {
 static const struct subcommand subcommands[] = {
     { "status", "the host, every domain, and why each has what it has", status_main },
     { "top", "the same, live", top_main },
+    { "explain", "why a domain has what it has, step by step", explain_main },
     { "set", "change settings until the next reload", set_main },
     { "events", "what happened, and what happens", events_main },
     { "reload", "have the daemon read its configuration anew", reload_main },

@@ -14,6 +14,7 @@ extern const char *client_socket;
 /* Each gets its own arguments, argv[0] being its name, and returns the exit status. */
 int status_main(int argc, char **argv);
 int top_main(int argc, char **argv);
+int explain_main(int argc, char **argv);
 int set_main(int argc, char **argv);
 int events_main(int argc, char **argv);
 int reload_main(int argc, char **argv);

@@ -340,8 +340,7 @@ static void add_cell(char *line, const char *text, enum column column, int width
              "");
 }
 
-/* The phrase for a reason's word; the word itself, when the daemon is newer than we are. */
-static const char *phrase_of(const char *word)
+const char *view_phrase(const char *word)
 {
     for (int reason = 0; reason <= REASON_SURPLUS; reason++)
         if (!strcmp(reason_name((enum reason)reason), word))
@@ -369,6 +368,6 @@ void view_print_domains(const struct view *view, int width, const char *end)
             add_cell(line, cell, (enum column)column, widths[column]);
         }
         view_line(width, end, "%s%s", line,
-                  width >= PHRASE_WIDTH ? phrase_of(row->reason) : row->reason);
+                  width >= PHRASE_WIDTH ? view_phrase(row->reason) : row->reason);
     }
 }

@@ -63,6 +63,9 @@ void view_free(struct view *view);
  * characters. Returns to. */
 char *view_clean(const char *from, char *to, size_t size);
 
+/* The phrase for a reason's word; the word itself, when the daemon is newer than we are. */
+const char *view_phrase(const char *word);
+
 /* Prints both answers as one JSON object. */
 void view_print_json(const struct view *view, bool pretty);
 

@@ -418,7 +418,8 @@ int engine_round(struct engine *engine, uint64_t *ret_next_ms)
     apply(engine);
     give_reasons(round);
     tell(engine);
-    *ret_next_ms = next_ms(engine);
+    engine->next_ms = next_ms(engine);
+    *ret_next_ms = engine->next_ms;
     return 0;
 }
 

@@ -19,6 +19,7 @@ struct engine {
     bool patient;       /* in virtual time: an external policy may take its time */
     bool minimums_told; /* the operator knows that the minimums do not fit */
     bool headroom_told; /* ... that the promise is broken */
+    uint64_t next_ms;   /* the next round comes within so long after the last */
     uint64_t calls_made;
     uint64_t calls_failed;
 };

@@ -199,3 +199,15 @@ void pace_moderate(struct round *round)
             domain->goal_kib = next_target(round, domain);
     }
 }
+
+void pace_figures(enum pace pace, uint64_t *ret_step_kib, uint64_t *ret_pause_ms)
+{
+    bool large = pace == PACE_FAST || pace == PACE_URGENT;
+    bool small = pace == PACE_CAREFUL || pace == PACE_PRESSED;
+
+    *ret_step_kib = large ? FAST_STEP_KIB : small ? CAREFUL_STEP_KIB : 0;
+    *ret_pause_ms = pace == PACE_SMALL     ? SMALL_MS
+                    : pace == PACE_CAREFUL ? CAREFUL_MS
+                    : pace == PACE_PRESSED ? CAREFUL_PRESSED_MS
+                                           : 0;
+}

@@ -27,6 +27,10 @@ extern const struct policy policy_weighted;
 extern const struct policy policy_proportional;
 extern const struct policy policy_static;
 
+/* For a policy that goes in the steps of round.h: notes what the next of them has brought each domain
+ * to, for those who ask why. */
+void policy_note_step(struct round *round);
+
 /* NULL when there is none of this name. */
 const struct policy *policy_find(const char *name);
 

@@ -231,7 +231,7 @@ static const struct {
     [REASON_STARTING] = { "starting", "keeps what it was started with" },
     [REASON_UNHELPFUL] = { "unhelpful", "does not let go what it is asked for" },
     [REASON_STALLED] = { "stalled", "cannot let go more now" },
-    [REASON_MINIMUM_SHORT] = { "minimum-short", "the minimums do not fit the host" },
+    [REASON_MINIMUM_SHORT] = { "minimum-short", "goes short: the minimums do not fit the host" },
     [REASON_WAITING] = { "waiting", "waits for memory that is not free yet" },
     [REASON_GROWING] = { "growing", "grows" },
     [REASON_SHRINKING] = { "shrinking", "shrinks" },

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/explain.h"
 #include "util/units.h"
 
 int fault_set(struct fault *fault, const char *class, const char *format, ...)
@@ -95,6 +96,25 @@ static int named_domain(const struct round *round, const struct json_value *argu
     if (!domain)
         return fault_set(fault, FAULT_ARGUMENT, "no domain \"%.64s\"", name);
     *ret_domain = domain;
+    return 0;
+}
+
+static int explain(struct control *control, struct control_peer *peer,
+                   const struct json_value *arguments, struct json *json, struct fault *fault)
+{
+    const struct domain *domain = NULL;
+    const char *key;
+    int r;
+
+    for (size_t i = 0; (key = json_key_at(arguments, i)); i++)
+        if (strcmp(key, "domain") != 0)
+            return fault_set(fault, FAULT_ARGUMENT, "explain takes no argument \"%.64s\"", key);
+    r = named_domain(&control->engine->round, arguments, &domain, fault);
+    if (r < 0)
+        return r;
+    if (!domain)
+        return fault_set(fault, FAULT_ARGUMENT, "\"domain\" is missing");
+    explain_domain(json, "return", control->engine, domain);
     return 0;
 }
 
@@ -273,6 +293,12 @@ static const struct command commands[] = {
         .name = "query-domains",
         .summary = "every domain's figures",
         .run = query_domains,
+    },
+    {
+        .name = "explain",
+        .summary = "why a domain has what it has, with all figures",
+        .arguments = true,
+        .run = explain,
     },
     {
         .name = "query-events",

@@ -17,6 +17,19 @@ static void format_uuid(const uint8_t uuid[16], char text[UUID_TEXT_SIZE])
     }
 }
 
+void publish_host(struct json *json, const struct round *round)
+{
+    json_uint(json, "total_kib", round->total_kib);
+    json_uint(json, "free_kib", round->free_kib);
+    json_uint(json, "promised_kib", round->promised_kib);
+    json_uint(json, "claimed_kib", round->claims_kib);
+    json_uint(json, "reserve_kib", round->reserve_kib);
+    json_uint(json, "reserved_kib", round->reserved_kib);
+    json_int(json, "headroom_kib", round->headroom_kib);
+    json_uint(json, "pool_kib", round->pool_kib);
+    json_bool(json, "minimums_fit", round->minimums_fit);
+}
+
 void publish_status(struct json *json, const char *key, const struct engine *engine,
                     const struct publish_facts *facts)
 {
@@ -33,27 +46,20 @@ void publish_status(struct json *json, const char *key, const struct engine *eng
     json_uint(json, "domains", round->count);
     json_int(json, "pid", facts->pid);
     json_string(json, "config", facts->config);
-    json_uint(json, "total_kib", round->total_kib);
-    json_uint(json, "free_kib", round->free_kib);
-    json_uint(json, "promised_kib", round->promised_kib);
-    json_uint(json, "claimed_kib", round->claims_kib);
-    json_uint(json, "reserve_kib", round->reserve_kib);
-    json_uint(json, "reserved_kib", round->reserved_kib);
-    json_int(json, "headroom_kib", round->headroom_kib);
-    json_uint(json, "pool_kib", round->pool_kib);
+    publish_host(json, round);
     json_uint(json, "freeable_kib", totals.freeable_kib);
     json_uint(json, "freeable_to_min_kib", totals.freeable_min_kib);
     json_uint(json, "guaranteed_kib", totals.guaranteed_kib);
-    json_bool(json, "minimums_fit", round->minimums_fit);
     json_map_end(json);
 }
 
-static void publish_domain(struct json *json, const struct domain *domain, uint64_t now_ms)
+void publish_domain(struct json *json, const char *key, const struct domain *domain,
+                    uint64_t now_ms)
 {
     char uuid[UUID_TEXT_SIZE];
 
     format_uuid(domain->uuid, uuid);
-    json_map(json, NULL);
+    json_map(json, key);
     json_uint(json, "domid", domain->domid);
     json_string(json, "name", domain->name);
     json_string(json, "uuid", uuid);
@@ -88,7 +94,7 @@ void publish_domains(struct json *json, const char *key, const struct engine *en
 
     json_array(json, key);
     for (size_t i = 0; i < round->count; i++)
-        publish_domain(json, &round->domains[i], round->now_ms);
+        publish_domain(json, NULL, &round->domains[i], round->now_ms);
     json_array_end(json);
 }
 

@@ -21,6 +21,9 @@ struct notice {
     char text[192];
 };
 
+/* Writes the host's figures as members of the map that is open. */
+void publish_host(struct json *json, const struct round *round);
+
 /* What the daemon knows and the engine does not. */
 struct publish_facts {
     const char *config; /* the file; NULL: the defaults */
@@ -32,6 +35,8 @@ struct publish_facts {
 void publish_status(struct json *json, const char *key, const struct engine *engine,
                     const struct publish_facts *facts);
 void publish_domains(struct json *json, const char *key, const struct engine *engine);
+void publish_domain(struct json *json, const char *key, const struct domain *domain,
+                    uint64_t now_ms);
 void publish_notice(struct json *json, const char *key, const struct notice *notice);
 
 #endif

@@ -194,6 +194,25 @@ def events(daemon):
         follow.terminate()
 
 
+def explain(daemon):
+    run = daemon.ballast("explain", "web1")
+    tap.equal((run.returncode, run.stderr), (0, ""), "explain a domain")
+    labels = re.findall(r"^([A-Z][a-z]+) ", run.stdout, re.M)
+    tap.equal(labels, ["Size", "Post", "Need", "Conduct", "Policy", "Pace", "Guard", "Next"],
+              "... a paragraph for each stage")
+    tap.ok(re.match(r"web1 \(domain \d+\) .*\.$", run.stdout.splitlines()[0]), "... and why")
+    domid = daemon.ask("explain", domain="web1")["return"]["domain"]["domid"]
+    answer = json.loads(daemon.ballast("explain", "--json", str(domid)).stdout)
+    tap.equal(answer["domain"]["name"], "web1", "explain --json, by domid")
+    tap.equal(len(answer["policy"]["steps"]), 4, "... the policy's steps")
+    run = daemon.ballast("explain", "Domain-0")
+    tap.ok("the configuration does not name it" in run.stdout, "explain dom0: not managed")
+    for arguments in ([], ["nobody"], ["web1", "web2"], ["--nonsense", "web1"]):
+        run = daemon.ballast("explain", *arguments)
+        tap.ok(run.returncode == 1 and run.stderr and not run.stdout,
+               f"explain {' '.join(arguments)}: an error")
+
+
 def check(daemon):
     good, bad = daemon.write("good", CONFIG), daemon.write("bad", BAD)
     run = daemon.ballast("check", good)
@@ -216,7 +235,7 @@ def check(daemon):
 
 def main():
     daemon = Daemon().start()
-    for test in (status, live, plain_top, settings, events, check):
+    for test in (status, live, plain_top, settings, events, explain, check):
         test(daemon)
     daemon.stop()
     trouble()

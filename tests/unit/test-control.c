@@ -80,6 +80,10 @@ static void test_faults(void)
         { "{\"execute\":\"set\",\"arguments\":{\"domain\":\"web1\",\"weight\":[]}}",
           FAULT_ARGUMENT },
         { "{\"execute\":\"set\",\"arguments\":{\"reserve\":\"much\"}}", FAULT_ARGUMENT },
+        { "{\"execute\":\"explain\"}", FAULT_ARGUMENT },
+        { "{\"execute\":\"explain\",\"arguments\":{\"domain\":\"nobody\"}}", FAULT_ARGUMENT },
+        { "{\"execute\":\"explain\",\"arguments\":{\"domain\":{}}}", FAULT_ARGUMENT },
+        { "{\"execute\":\"explain\",\"arguments\":{\"domain\":3,\"x\":1}}", FAULT_ARGUMENT },
         { "{\"execute\":\"reload\"}", FAULT_FAILED },
     };
 
@@ -119,8 +123,11 @@ static void test_rights(void)
         "{\"execute\":\"shutdown\"}",
     };
     static const char *const queries[] = {
-        "{\"execute\":\"query-status\"}", "{\"execute\":\"query-domains\"}",
-        "{\"execute\":\"query-events\"}", "{\"execute\":\"query-commands\"}",
+        "{\"execute\":\"query-status\"}",
+        "{\"execute\":\"query-domains\"}",
+        "{\"execute\":\"explain\",\"arguments\":{\"domain\":\"web1\"}}",
+        "{\"execute\":\"query-events\"}",
+        "{\"execute\":\"query-commands\"}",
         "{\"execute\":\"subscribe\"}",
     };
     struct control_peer peer = { .may_change = false };

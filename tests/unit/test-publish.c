@@ -6,6 +6,7 @@
 
 #include "check.h"
 #include "daemon-model.h"
+#include "daemon/explain.h"
 #include "daemon/publish.h"
 
 #define FIELDS_MAX 64
@@ -125,6 +126,29 @@ static void test_domains(void)
     json_value_free(domains);
 }
 
+static void test_explain(void)
+{
+    static const char *const parts[] = { "post", "need", "conduct", "policy", "pace", "guard" };
+    struct json *json = json_new(false);
+    struct json_value *value;
+
+    explain_domain(json, NULL, &engine, round_find(&engine.round, 4));
+    value = parsed(json);
+    check_fields(value, "explain");
+    for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {
+        char title[32];
+
+        snprintf(title, sizeof(title), "explain: %s", parts[i]);
+        check_fields(json_get(value, parts[i]), title);
+    }
+    check_fields(json_at(json_get(json_get(value, "policy"), "steps"), 0), "explain: step");
+    check_fields(json_get(value, "domain"), "query-domains");
+    CHECK_EQ(number(json_get(value, "domain"), "domid"), 4);
+    CHECK_EQ(number(json_get(value, "post"), "age_ms"), 2500);
+    CHECK_EQ(number(json_get(value, "host"), "total_kib"), 2048 * MODEL_MIB);
+    json_value_free(value);
+}
+
 static void test_notice(void)
 {
     struct notice notice = { .kind = "CONDUCT", .wall_ms = 1700000000123, .domid = NOTICE_HOST };
@@ -147,6 +171,7 @@ int main(int argc, char **argv)
     (void)model_start(&engine);
     check_run("the status is as documented", test_status);
     check_run("domains are as documented", test_domains);
+    check_run("an explanation is as documented", test_explain);
     check_run("a notice of the host", test_notice);
     engine_free(&engine);
     return check_done();
