@@ -34,10 +34,12 @@ static uint64_t need(const struct domain *domain)
     return clamp(domain->need_kib, domain->bottom_kib, domain->top_kib);
 }
 
-/* Domains whose posts are rubbish, or that do not let go what they have, get no surplus. */
+/* Domains whose posts are rubbish, that do not let go what they have, or that size themselves and would
+ * not take it, get no surplus. */
 static bool may_have_surplus(const struct domain *domain)
 {
-    return domain->shares && !domain->post.bad && domain->conduct.class != CONDUCT_UNHELPFUL;
+    return domain->shares && !domain->post.bad && domain->post.wish_kib == 0
+           && domain->conduct.class != CONDUCT_UNHELPFUL;
 }
 
 /* What is left of needed memory once it is taxed. */

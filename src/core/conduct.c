@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "core/conduct.h"
 
+#include "util/bounds.h"
+
 /* A domain that holds so much more than its target is not in debt: the kernel's and the toolstack's
  * own pages differ by some hundred KiB (measured: PV 0, PVH 64), and a balloon driver that is asked
  * for less than this may wait for a round of its own. */
@@ -37,9 +39,14 @@ bool conduct_owes(const struct domain *domain)
     return domain->actual_kib > asked_kib(domain) + TOLERANCE_KIB;
 }
 
+/* One that sizes itself stays below its target as it likes. */
 static bool is_short(const struct domain *domain)
 {
-    return domain->actual_kib + TOLERANCE_KIB < asked_kib(domain);
+    uint64_t asked = asked_kib(domain);
+
+    if (domain->post.wish_kib > 0)
+        asked = smaller(asked, domain->post.wish_kib);
+    return domain->actual_kib + TOLERANCE_KIB < asked;
 }
 
 static void set_class(struct round *round, struct domain *domain, enum conduct_class class,

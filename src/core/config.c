@@ -10,9 +10,10 @@
 #include <string.h>
 #include <strings.h>
 
-#include "core/demand.h"
+#include "core/policy.h"
 #include "external/external.h"
 #include "util/cfgfile.h"
+#include "util/floor.h"
 #include "util/units.h"
 
 #define DOM0_NAME "Domain-0"
@@ -416,7 +417,7 @@ void config_apply(const struct config *config, struct domain *domain)
         domain->static_max_kib < FILL_KIB_MAX ? domain->static_max_kib : FILL_KIB_MAX;
 
     if (min_kib == 0)
-        min_kib = demand_floor_kib(max_kib);
+        min_kib = floor_kib(max_kib);
     if (domain->limits.max_kib > 0 && domain->limits.max_kib < max_kib)
         max_kib = domain->limits.max_kib;
     domain->managed = named || domain->domid != 0;

@@ -33,33 +33,6 @@
 /* A post that differs by less can wait: no call would follow from it. */
 #define NEWS_KIB 2048
 
-struct knot {
-    uint64_t size_mib;
-    uint64_t floor_mib;
-};
-
-/* Linux' minimum_target(); see demand.h. */
-static const struct knot knots[] = {
-    { 0, 0 },      { 16, 16 },    { 32, 24 },      { 128, 72 },      { 512, 168 },
-    { 2048, 360 }, { 8192, 552 }, { 32768, 1320 }, { 131072, 4392 },
-};
-
-#define KNOTS (sizeof(knots) / sizeof(knots[0]))
-
-uint64_t demand_floor_kib(uint64_t static_max_kib)
-{
-    size_t i = 1;
-
-    while (i < KNOTS - 1 && static_max_kib > knots[i].size_mib * 1024)
-        i++;
-
-    /* Beyond the last knot the last line goes on. */
-    return knots[i - 1].floor_mib * 1024
-           + (static_max_kib - knots[i - 1].size_mib * 1024)
-                 * (knots[i].floor_mib - knots[i - 1].floor_mib)
-                 / (knots[i].size_mib - knots[i - 1].size_mib);
-}
-
 /* How much a count grew per second, 0 when it was not posted or went back. */
 static uint64_t per_second(uint64_t now, uint64_t before, uint64_t elapsed_ms)
 {
@@ -68,8 +41,12 @@ static uint64_t per_second(uint64_t now, uint64_t before, uint64_t elapsed_ms)
     return (now - before) * 1000 / elapsed_ms;
 }
 
+/* One that sizes itself asks beyond what it uses for all its room to grow. */
 static uint64_t margin_kib(const struct post *post)
 {
+    uint64_t said_kib = post->used_kib + post->cache_kib;
+    uint64_t asked_kib = post->wish_kib > said_kib ? post->wish_kib - said_kib : 0;
+
     switch (post->dialect) {
     case DIALECT_XENSERVER:
         return larger(MARGIN_SPARSE_KIB, post->used_kib / MARGIN_SPARSE_SHARE);
@@ -78,7 +55,7 @@ static uint64_t margin_kib(const struct post *post)
     case DIALECT_SELFBALLOON:
         return 0;
     default:
-        return larger(MARGIN_KIB, post->used_kib / MARGIN_SHARE);
+        return larger(asked_kib, larger(MARGIN_KIB, post->used_kib / MARGIN_SHARE));
     }
 }
 

@@ -41,10 +41,6 @@ const struct policy *policy_at(size_t index);
  * long, or with characters that no command line holds. */
 const char *policy_command(const char *text);
 
-/* A tool of policies that share step by step: notes what the step has brought each domain to, for
- * those who ask why. */
-void policy_note_step(struct round *round);
-
 /* A tool of policies: gives out left_kib, and what domains want already, by weight, the highest
  * priority first: each domain from floor_of() to ceiling_of(). Returns what is left. */
 uint64_t policy_fill(struct round *round, uint64_t left_kib,

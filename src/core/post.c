@@ -81,6 +81,8 @@ int post_take_ballast(struct post *post, struct post_text stats, uint64_t held_k
     if (post->dialect == DIALECT_BALLAST && !post->bad && good.report.seq == post->report.seq)
         return 0;
     good.used_kib = used_kib(&good.report, held_kib);
+    good.wish_kib = good.report.selftarget_kib == REPORT_ABSENT ? 0 : good.report.selftarget_kib;
+    good.minimum_kib = good.report.minimum_kib == REPORT_ABSENT ? 0 : good.report.minimum_kib;
     good.cache_kib = active_cache_kib(&good.report, held_kib - good.used_kib);
     *post = good;
     return 0;

@@ -28,8 +28,8 @@ struct post {
     uint64_t held_kib;  /* what the domain held then */
     uint64_t used_kib;  /* held and not droppable, by that post; at most held_kib */
     uint64_t cache_kib; /* the active part of the droppable cache */
-    uint64_t minimum_kib; /* a floor of its own (2008); 0: none */
-    uint64_t wish_kib;    /* the size it asks for (2008), also above held_kib; 0: none */
+    uint64_t minimum_kib; /* a floor of its own, of one that sizes itself; 0: none */
+    uint64_t wish_kib;    /* the size it asks for then, also above held_kib; 0: none */
     struct report report; /* REPORT_ABSENT where the dialect does not say */
 };
 

@@ -14,9 +14,10 @@
 #include <unistd.h>
 
 #include "guest/procfs.h"
-#include "report/timing.h"
+#include "guest/selfballoon.h"
 #include "guest/xenbus.h"
 #include "report/report.h"
+#include "report/timing.h"
 
 /* After a failure the store is tried again so much later. */
 #define RETRY_MS 2000
@@ -24,22 +25,27 @@
 #define EXIT_USAGE 2
 
 static volatile sig_atomic_t stopping;
+static volatile sig_atomic_t sizes_itself;
 
-static void stop(int signal)
+static void on_signal(int signal)
 {
-    (void)signal;
-    stopping = 1;
+    if (signal == SIGUSR1 || signal == SIGUSR2)
+        sizes_itself = signal == SIGUSR1;
+    else
+        stopping = 1;
 }
 
 static void usage(FILE *out)
 {
-    fputs("Usage: ballast-guest [--once | --print]\n"
+    fputs("Usage: ballast-guest [--selfballoon | --once | --print]\n"
           "Posts how this Xen domain's memory is doing, for ballastd in dom0.\n"
           "\n"
-          "  --once     post one report and leave\n"
-          "  --print    print one report and leave; works outside of Xen too\n"
-          "  --help     show this\n"
-          "  --version  show the version\n",
+          "  --selfballoon  size the domain by its committed memory, unless dom0 says no;\n"
+          "                 SIGUSR1 switches that on, SIGUSR2 off\n"
+          "  --once         post one report and leave\n"
+          "  --print        print one report and leave; works outside of Xen too\n"
+          "  --help         show this\n"
+          "  --version      show the version\n",
           out);
 }
 
@@ -126,8 +132,33 @@ static void tell(int r)
     told = r;
 }
 
+/* Sizes the domain, if it is to size itself. Returns a negative errno when the store is lost. */
+static int size_domain(struct selfballoon *selfballoon, int store, const struct procfs *procfs,
+                       struct report *report)
+{
+    static bool failed;
+    bool was_on = selfballoon->on;
+    bool lost;
+    int r;
+
+    selfballoon->wanted = sizes_itself;
+    r = selfballoon_run(selfballoon, store, procfs, now_ms(), report, &lost);
+    if (selfballoon->on != was_on)
+        fprintf(stderr, "ballast-guest: %s\n",
+                selfballoon->on ? "sizes the domain by its committed memory"
+                                : "leaves the domain's size to dom0");
+    if (lost)
+        return r;
+    if (r < 0 && !failed)
+        fprintf(stderr, "ballast-guest: cannot set the balloon's target: %s; trying again\n",
+                strerror(-r));
+    failed = r < 0;
+    return 0;
+}
+
 static void run(const struct procfs *procfs)
 {
+    struct selfballoon selfballoon = { .on = false };
     struct report report;
     struct report posted;
     uint64_t posted_ms = 0;
@@ -137,12 +168,14 @@ static void run(const struct procfs *procfs)
     while (!stopping) {
         int r = procfs_collect(procfs, &report);
 
+        if (r == 0 && store < 0)
+            r = store = xenbus_open();
+        if (r >= 0)
+            r = size_domain(&selfballoon, store, procfs, &report);
         if (r == 0 && !timing_due(&report, seq ? &posted : NULL, now_ms() - posted_ms)) {
             sleep_ms(TIMING_LOOK_MS);
             continue;
         }
-        if (r == 0 && store < 0)
-            r = store = xenbus_open();
         if (r >= 0) {
             report.seq = seq + 1;
             r = post(store, &report);
@@ -159,6 +192,7 @@ static void run(const struct procfs *procfs)
         tell(r);
         sleep_ms(r < 0 ? RETRY_MS : TIMING_LOOK_MS);
     }
+    selfballoon_end(&selfballoon, procfs);
     if (store >= 0) {
         (void)xenbus_remove(store, REPORT_NODE);
         (void)close(store);
@@ -204,13 +238,13 @@ static int fail(const char *what, int r)
 int main(int argc, char **argv)
 {
     static const struct option options[] = {
-        { "once", no_argument, NULL, 'o' },
-        { "print", no_argument, NULL, 'p' },
-        { "help", no_argument, NULL, 'h' },
-        { "version", no_argument, NULL, 'v' },
-        { NULL, 0, NULL, 0 },
+        { "selfballoon", no_argument, NULL, 's' }, { "once", no_argument, NULL, 'o' },
+        { "print", no_argument, NULL, 'p' },       { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'v' },     { NULL, 0, NULL, 0 },
     };
-    struct sigaction on_signal = { .sa_handler = stop };
+    static const int signals[] = { SIGTERM, SIGINT, SIGUSR1, SIGUSR2 };
+    struct sigaction action = { .sa_handler = on_signal };
+    const char *root = getenv("BALLAST_ROOT");
     struct procfs procfs;
     const char *why;
     bool wrong = false;
@@ -244,17 +278,18 @@ int main(int argc, char **argv)
         fprintf(stderr, "ballast-guest: %s\n", why);
         return EXIT_FAILURE;
     }
-    r = procfs_open("", &procfs);
+    r = procfs_open(root ? root : "", &procfs);
     if (r < 0)
         return fail("/proc/meminfo", r);
-    if (mode != 0) {
+    sizes_itself = mode == 's';
+    if (mode == 'o' || mode == 'p') {
         r = mode == 'p' ? print_once(&procfs) : post_once(&procfs);
         procfs_close(&procfs);
         return r < 0 ? fail(mode == 'p' ? "cannot read memory figures" : "cannot post", r)
                      : EXIT_SUCCESS;
     }
-    (void)sigaction(SIGTERM, &on_signal, NULL);
-    (void)sigaction(SIGINT, &on_signal, NULL);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        (void)sigaction(signals[i], &action, NULL);
     hold_fast();
     run(&procfs);
     procfs_close(&procfs);

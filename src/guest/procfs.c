@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,6 +16,7 @@ static const char *const paths[PROCFS_FILES] = {
     [PROCFS_UPTIME] = "/proc/uptime",
     [PROCFS_CURRENT] = "/sys/devices/system/xen_memory/xen_memory0/info/current_kb",
     [PROCFS_TARGET] = "/sys/devices/system/xen_memory/xen_memory0/target_kb",
+    [PROCFS_RESERVE] = "/proc/sys/vm/min_free_kbytes",
 };
 
 /* /proc/vmstat of Linux 6.1 is 4 KiB; it grows with each release. */
@@ -59,9 +61,27 @@ static const struct line vmstat_lines[] = {
     { NULL, 0 },
 };
 
+/* What of the kernel's own is neither in Committed_AS nor dropped under pressure. */
+struct kernel {
+    uint64_t slab_kib;
+    uint64_t stacks_kib;
+    uint64_t tables_kib;
+    uint64_t percpu_kib;
+};
+
+static const struct line kernel_lines[] = {
+    { "SUnreclaim:", offsetof(struct kernel, slab_kib) },
+    { "KernelStack:", offsetof(struct kernel, stacks_kib) },
+    { "PageTables:", offsetof(struct kernel, tables_kib) },
+    { "Percpu:", offsetof(struct kernel, percpu_kib) },
+    { NULL, 0 },
+};
+
 int procfs_open(const char *root, struct procfs *ret_procfs)
 {
     int r = 0;
+
+    ret_procfs->target_fd = -1;
 
     for (size_t i = 0; i < PROCFS_FILES; i++) {
         char path[PATH_MAX];
@@ -70,6 +90,8 @@ int procfs_open(const char *root, struct procfs *ret_procfs)
         ret_procfs->fds[i] = -1;
         if (n > 0 && (size_t)n < sizeof(path))
             ret_procfs->fds[i] = open(path, O_RDONLY | O_CLOEXEC);
+        if (i == PROCFS_TARGET && ret_procfs->fds[i] >= 0)
+            ret_procfs->target_fd = open(path, O_WRONLY | O_CLOEXEC);
         if (i == PROCFS_MEMINFO && ret_procfs->fds[i] < 0)
             r = -errno;
     }
@@ -85,6 +107,9 @@ void procfs_close(struct procfs *procfs)
             (void)close(procfs->fds[i]);
         procfs->fds[i] = -1;
     }
+    if (procfs->target_fd >= 0)
+        (void)close(procfs->target_fd);
+    procfs->target_fd = -1;
 }
 
 /* All whole lines of a file; none when it is not there. What is cut off in the middle of a line is
@@ -158,7 +183,7 @@ static uint64_t number_with_unit(struct span span, const char *unit)
 }
 
 static void take_lines(struct span text, const struct line *lines, const char *unit,
-                       struct report *report)
+                       void *ret_figures)
 {
     while (text.len > 0) {
         struct span rest = take(&text, '\n');
@@ -166,7 +191,7 @@ static void take_lines(struct span text, const struct line *lines, const char *u
 
         for (const struct line *line = lines; line->name; line++) {
             if (name.len == strlen(line->name) && begins(name, line->name))
-                *(uint64_t *)((char *)report + line->offset) = number_with_unit(rest, unit);
+                *(uint64_t *)((char *)ret_figures + line->offset) = number_with_unit(rest, unit);
         }
     }
 }
@@ -228,4 +253,33 @@ int procfs_collect(const struct procfs *procfs, struct report *ret_report)
     limit(&report.swap_free_kib, report.swap_total_kib);
     *ret_report = report;
     return 0;
+}
+
+static uint64_t known(uint64_t kib)
+{
+    return kib == REPORT_ABSENT ? 0 : kib;
+}
+
+/* It keeps its high watermarks free: min_free_kbytes, and half as much again. */
+uint64_t procfs_kernel_kib(const struct procfs *procfs)
+{
+    static char text[TEXT_SIZE];
+    struct kernel kernel = { 0 };
+    uint64_t least = known(number(slurp(procfs->fds[PROCFS_RESERVE], text)));
+
+    take_lines(slurp(procfs->fds[PROCFS_MEMINFO], text), kernel_lines, " kB", &kernel);
+    return known(kernel.slab_kib) + known(kernel.stacks_kib) + known(kernel.tables_kib)
+           + known(kernel.percpu_kib) + least + least / 2;
+}
+
+int procfs_set_target(const struct procfs *procfs, uint64_t kib)
+{
+    char text[24];
+    int len = snprintf(text, sizeof(text), "%" PRIu64 "\n", kib);
+    ssize_t n;
+
+    if (procfs->target_fd < 0)
+        return -EACCES;
+    n = pwrite(procfs->target_fd, text, (size_t)len, 0);
+    return n < 0 ? -errno : 0;
 }

@@ -12,12 +12,14 @@ enum {
     PROCFS_UPTIME,
     PROCFS_CURRENT,
     PROCFS_TARGET,
+    PROCFS_RESERVE,
     PROCFS_FILES
 };
 
 /* The files, kept open and read again from the start. -1: not there, its fields are not posted. */
 struct procfs {
     int fds[PROCFS_FILES];
+    int target_fd; /* PROCFS_TARGET again, for writing; -1: it may not be written */
 };
 
 /* Opens the files below root ("" for the real ones). Returns 0, or a negative errno when
@@ -30,5 +32,12 @@ void procfs_close(struct procfs *procfs);
 /* Fills a report but for its sequence number; a figure that does not read as the kernel writes it is
  * left out. Returns 0, or -ENODATA when MemTotal or MemAvailable (Linux 3.14) is not to be had. */
 int procfs_collect(const struct procfs *procfs, struct report *ret_report);
+
+/* What the kernel uses itself and keeps free for itself, which committed memory leaves out. 0 when
+ * it does not say. */
+uint64_t procfs_kernel_kib(const struct procfs *procfs);
+
+/* Has the balloon driver go to this target. Returns 0 or a negative errno. */
+int procfs_set_target(const struct procfs *procfs, uint64_t kib);
 
 #endif

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 /* Xen's public/io/xs_wire.h, as far as it is used here. */
+#define TYPE_READ 2
 #define TYPE_WRITE 11
 #define TYPE_REMOVE 13
 #define TYPE_WATCH_EVENT 15
@@ -118,8 +119,9 @@ static int error_of(const char *name)
     return -EIO;
 }
 
-/* Reads answers until the one to our request; watch events are none of ours. */
-static int answer(int fd, uint32_t type, uint32_t request)
+/* Reads answers until the one to our request; watch events are none of ours. Returns the length of
+ * what it says, in *ret_payload until the next. */
+static int answer(int fd, uint32_t type, uint32_t request, const char **ret_payload)
 {
     static char payload[PAYLOAD_MAX + 1];
     struct header header;
@@ -137,10 +139,14 @@ static int answer(int fd, uint32_t type, uint32_t request)
     } while (header.type == TYPE_WATCH_EVENT || header.request != request);
     if (header.type == TYPE_ERROR)
         return error_of(payload);
-    return header.type == type ? 0 : -EPROTO;
+    if (header.type != type)
+        return -EPROTO;
+    *ret_payload = payload;
+    return (int)header.len;
 }
 
-static int ask(int fd, uint32_t type, const char *node, const char *value, size_t len)
+static int ask(int fd, uint32_t type, const char *node, const char *value, size_t len,
+               const char **ret_payload)
 {
     static uint32_t request;
     struct header header = {
@@ -158,17 +164,35 @@ static int ask(int fd, uint32_t type, const char *node, const char *value, size_
     if (header.len > PAYLOAD_MAX)
         return -E2BIG;
     r = send_all(fd, parts, len ? 3 : 2);
-    return r < 0 ? r : answer(fd, type, request);
+    return r < 0 ? r : answer(fd, type, request, ret_payload);
 }
 
 int xenbus_write(int fd, const char *node, const char *value, size_t len)
 {
-    return ask(fd, TYPE_WRITE, node, value, len);
+    const char *said;
+    int r = ask(fd, TYPE_WRITE, node, value, len, &said);
+
+    return r < 0 ? r : 0;
+}
+
+int xenbus_read(int fd, const char *node, char *buf, size_t size)
+{
+    const char *value;
+    int len = ask(fd, TYPE_READ, node, NULL, 0, &value);
+
+    if (len >= 0 && (size_t)len >= size)
+        return -ENOSPC;
+    if (len >= 0) {
+        memcpy(buf, value, (size_t)len);
+        buf[len] = '\0';
+    }
+    return len;
 }
 
 int xenbus_remove(int fd, const char *node)
 {
-    int r = ask(fd, TYPE_REMOVE, node, NULL, 0);
+    const char *said;
+    int r = ask(fd, TYPE_REMOVE, node, NULL, 0, &said);
 
-    return r == -ENOENT ? 0 : r;
+    return r == -ENOENT || r > 0 ? 0 : r;
 }

@@ -16,6 +16,10 @@ int xenbus_open(void);
  * makes no sense, others when the connection is lost. */
 int xenbus_write(int fd, const char *node, const char *value, size_t len);
 
+/* Reads a node below the domain's own directory into buf, with a NUL after it. Returns its length,
+ * -ENOSPC when it does not fit, or as xenbus_write(): -ENOENT when it is not there. */
+int xenbus_read(int fd, const char *node, char *buf, size_t size);
+
 /* Removes a node; one that is not there is no fault. Returns as xenbus_write(). */
 int xenbus_remove(int fd, const char *node);
 

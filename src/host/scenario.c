@@ -7,9 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/demand.h"
 #include "host/scenario-reader.h"
 #include "util/bounds.h"
+#include "util/floor.h"
 #include "util/units.h"
 
 /* A guest cannot be smaller than what its kernel hides, and a little to live in. */
@@ -507,7 +507,7 @@ struct limits scenario_limits(const struct scenario *scenario, const struct gues
     if (rule->given & LIMIT_MAX && rule->limits.max_kib > 0)
         limits.max_kib = smaller(limits.max_kib, rule->limits.max_kib);
     if (limits.min_kib == 0)
-        limits.min_kib = demand_floor_kib(spec->maxmem_kib);
+        limits.min_kib = floor_kib(spec->maxmem_kib);
     limits.min_kib = smaller(limits.min_kib, limits.max_kib);
     return limits;
 }

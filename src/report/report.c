@@ -46,6 +46,8 @@ static const struct field fields[] = {
     FIELD(full_us, false),
     FIELD(balloon_current_kib, false),
     FIELD(balloon_target_kib, false),
+    FIELD(selftarget_kib, false),
+    FIELD(minimum_kib, false),
 };
 
 #define FIELDS (sizeof(fields) / sizeof(fields[0]))

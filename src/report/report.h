@@ -56,6 +56,8 @@ struct report {
     uint64_t full_us;
     uint64_t balloon_current_kib; /* what the guest's balloon driver says of itself */
     uint64_t balloon_target_kib;
+    uint64_t selftarget_kib; /* of one that sizes itself: what it would like to hold */
+    uint64_t minimum_kib;    /* ... and what it would not go below */
 };
 
 /* Sets every field of *ret_report to REPORT_ABSENT. */

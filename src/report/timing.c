@@ -43,6 +43,16 @@ static bool memory_changed(const struct report *now, const struct report *posted
            || distance(now->total_kib, posted->total_kib) >= matters;
 }
 
+/* What it would like to hold matters at once: dom0 raises its limit by it. */
+static bool wish_changed(const struct report *now, const struct report *posted)
+{
+    bool sizes_itself = now->selftarget_kib != REPORT_ABSENT;
+
+    if (sizes_itself != (posted->selftarget_kib != REPORT_ABSENT))
+        return true;
+    return sizes_itself && distance(now->selftarget_kib, posted->selftarget_kib) >= CHANGE_KIB;
+}
+
 static bool pressed(const struct report *now, const struct report *posted)
 {
     return gained(now->some_us, posted->some_us) >= STALL_US
@@ -55,5 +65,5 @@ static bool pressed(const struct report *now, const struct report *posted)
 bool timing_due(const struct report *now, const struct report *posted, uint64_t elapsed_ms)
 {
     return !posted || elapsed_ms >= TIMING_HEARTBEAT_MS || memory_changed(now, posted)
-           || pressed(now, posted);
+           || wish_changed(now, posted) || pressed(now, posted);
 }

@@ -15,7 +15,7 @@ import time
 sys.dont_write_bytecode = True
 AGENT = os.path.join(os.environ.get("top_builddir", os.getcwd()), "ballast-guest")
 NODE = "data/ballast/stats"
-WRITE, REMOVE, WATCH_EVENT, ERROR = 11, 13, 15, 16
+READ, WRITE, REMOVE, WATCH_EVENT, ERROR = 2, 11, 13, 15, 16
 HEADER = struct.Struct("=IIII")
 LONG = 60
 
@@ -84,8 +84,10 @@ def fields(text):
     return {key: int(value) for key, value in (word.split("=") for word in text.split(" "))}
 
 
-def environment(path=None):
-    env = {k: v for k, v in os.environ.items() if k != "XENSTORED_PATH"}
+def environment(path=None, root=None):
+    env = {k: v for k, v in os.environ.items() if k not in ("XENSTORED_PATH", "BALLAST_ROOT")}
+    if root:
+        env["BALLAST_ROOT"] = root
     if path:
         env["XENSTORED_PATH"] = path
     return env
@@ -96,8 +98,8 @@ def run(*arguments, path=None):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def start(path, *arguments):
-    return subprocess.Popen([AGENT, *arguments], env=environment(path), text=True,
+def start(path, *arguments, root=None):
+    return subprocess.Popen([AGENT, *arguments], env=environment(path, root), text=True,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
@@ -107,7 +109,8 @@ def test_options():
     shown = run("--version")
     check(shown.returncode == 0 and re.fullmatch(r"ballast-guest [0-9.]+\n", shown.stdout),
           "--version", shown.stdout)
-    for arguments in (["--frob"], ["word"], ["--once", "--print"], ["--once=1"]):
+    for arguments in (["--frob"], ["word"], ["--once", "--print"], ["--once=1"],
+                      ["--selfballoon", "--print"]):
         wrong = run(*arguments)
         check(wrong.returncode == 2 and not wrong.stdout and "Usage:" in wrong.stderr,
               f"{' '.join(arguments)} is refused", str(wrong))
@@ -227,6 +230,82 @@ def test_refused_posts(path):
     store.close()
 
 
+MEMORY = "sys/devices/system/xen_memory/xen_memory0"
+
+
+class Guest:
+    """The files of a guest that has committed 200,000 kB and holds 500,000, and dom0's nodes."""
+
+    def __init__(self, root, store):
+        self.root, self.store, self.last = root, store, None
+        self.nodes = {"memory/target": "500000", "memory/static-max": "600000"}
+        self.write("proc/meminfo", "MemTotal: 440000 kB\nMemFree: 200000 kB\n"
+                                   "MemAvailable: 250000 kB\nCommitted_AS: 200000 kB\n"
+                                   "SUnreclaim: 10000 kB\n")
+        self.write("proc/sys/vm/min_free_kbytes", "20000\n")
+        self.write(MEMORY + "/info/current_kb", "500000\n")
+        self.write(MEMORY + "/target_kb", "500000\n")
+
+    def write(self, path, text):
+        os.makedirs(os.path.dirname(os.path.join(self.root, path)), exist_ok=True)
+        with open(os.path.join(self.root, path), "w", encoding="ascii") as file:
+            file.write(text)
+
+    def target(self):
+        with open(os.path.join(self.root, MEMORY, "target_kb"), encoding="ascii") as file:
+            return int(file.read() or "0")
+
+    def serve(self, condition):
+        """Answers the agent until condition() is true after an answer."""
+        end = time.monotonic() + LONG
+        while not condition() and time.monotonic() < end:
+            kind, node, value, number = self.store.request()
+            if kind == WRITE and node == NODE:
+                self.last = fields(value)
+            if kind == READ and node in self.nodes:
+                self.store.answer(READ, number, self.nodes[node].encode())
+            elif kind == READ:
+                self.store.answer(ERROR, number, b"ENOENT\0")
+            else:
+                self.store.answer(kind, number, b"OK\0")
+        return condition()
+
+
+def test_selfballoon(path):
+    with tempfile.TemporaryDirectory(prefix="ballast-") as root:
+        store = Store(path)
+        guest = Guest(root, store)
+        agent = start(path, root=root)
+        store.accept()
+        check(guest.serve(lambda: guest.last) and "selftarget_kib" not in guest.last
+              and guest.target() == 500000, "it does not size the domain unasked")
+
+        # 60,000 hidden, 200,000 committed, 10,000 and 30,000 of the kernel's own: 300,000.
+        agent.send_signal(signal.SIGUSR1)
+        check(guest.serve(lambda: guest.target() == 475000),
+              "SIGUSR1: it goes an eighth of the way down", str(guest.target()))
+        check(guest.serve(lambda: guest.last.get("selftarget_kib") == 300000)
+              and guest.last["minimum_kib"] == 181496 and guest.last["balloon_current_kib"] == 500000,
+              "it posts what it would like to hold, and its floor", str(guest.last))
+        guest.write("proc/meminfo", "MemTotal: 440000 kB\nMemAvailable: 250000 kB\n"
+                                    "Committed_AS: 600000 kB\n")
+        guest.nodes["memory/target"] = "490000"
+        check(guest.serve(lambda: guest.target() == 490000),
+              "it goes up at once, but not above dom0's target", str(guest.target()))
+        guest.write("proc/meminfo", "MemTotal: 440000 kB\nMemAvailable: 250000 kB\n"
+                                    "Committed_AS: 200000 kB\n")
+        guest.nodes["memory/selfballoon"] = "0"
+        check(guest.serve(lambda: "selftarget_kib" not in guest.last) and guest.target() == 490000,
+              "dom0 says no: that counts, and its target again", str(guest.target()))
+        guest.nodes["memory/selfballoon"] = "1"
+        agent.send_signal(signal.SIGUSR2)
+        check(guest.serve(lambda: guest.target() < 490000), "dom0 says yes: that counts, too")
+        check(ends(store, agent, signal.SIGTERM) and guest.target() == 490000,
+              "at its end the target is dom0's again", str(guest.target()))
+        store.hang_up()
+        store.close()
+
+
 def main():
     with tempfile.TemporaryDirectory(prefix="ballast-") as folder:
         path = os.path.join(folder, "socket")
@@ -237,6 +316,7 @@ def main():
         test_once_answers(path)
         test_service(path)
         test_refused_posts(path)
+        test_selfballoon(path)
     print(f"1..{count}")
     return failures != 0
 

@@ -4,7 +4,7 @@
 
 #include "check.h"
 #include "core/config.h"
-#include "core/demand.h"
+#include "util/floor.h"
 
 #define MIB(n) ((uint64_t)(n)*1024)
 #define GIB(n) ((uint64_t)(n)*1024 * 1024)
@@ -151,7 +151,7 @@ static void test_apply(void)
     CHECK_EQ(domain.config_generation, config.generation);
 
     domain = applied(&config, 4, "web-1");
-    CHECK_EQ(domain.min_kib, demand_floor_kib(GIB(4)));
+    CHECK_EQ(domain.min_kib, floor_kib(GIB(4)));
     CHECK_EQ(domain.max_kib, GIB(2));
     CHECK_EQ(domain.limits.weight, 128);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "check.h"
 #include "core/demand.h"
+#include "util/floor.h"
 
 #define MIB 1024
 
@@ -16,9 +17,9 @@ static void test_floor(void)
     };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
-        CHECK_EQ(demand_floor_kib(cases[i].size_mib * MIB) / MIB, cases[i].floor_mib);
+        CHECK_EQ(floor_kib(cases[i].size_mib * MIB) / MIB, cases[i].floor_mib);
     for (uint64_t kib = 0; kib < 300000 * MIB; kib += 100003)
-        CHECK(demand_floor_kib(kib) <= demand_floor_kib(kib + 1));
+        CHECK(floor_kib(kib) <= floor_kib(kib + 1));
 }
 
 /* A round of one domain of 512 MiB, 128 to 1024. */

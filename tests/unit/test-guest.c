@@ -10,8 +10,9 @@
 
 #include "check.h"
 #include "guest/procfs.h"
-#include "report/timing.h"
+#include "guest/selfballoon.h"
 #include "guest/xenbus.h"
+#include "report/timing.h"
 
 static char root[] = "/tmp/ballast-test-XXXXXX";
 
@@ -260,6 +261,16 @@ static void test_timing(void)
     now.total_kib -= 1024;
     CHECK(timing_due(&now, &posted, 250));
 
+    /* What it would like to hold. */
+    now = steady();
+    now.selftarget_kib = 300 * 1024;
+    CHECK(timing_due(&now, &posted, 250));
+    posted.selftarget_kib = 304 * 1024 - 1;
+    CHECK(!timing_due(&now, &posted, 250));
+    posted.selftarget_kib = 304 * 1024;
+    CHECK(timing_due(&now, &posted, 250));
+    posted = steady();
+
     now = steady();
     now.oom_kills = 1;
     CHECK(timing_due(&now, &posted, 250));
@@ -313,6 +324,49 @@ static void test_timing_steady(void)
         }
     }
     CHECK_EQ(posts, 3600 * 1000 / TIMING_HEARTBEAT_MS - 1);
+}
+
+/* Down by an eighth of the gap, up at once; the floor under it, and what dom0 allows above all. */
+static void test_selfballoon_step(void)
+{
+    static const uint64_t mib = 1024;
+    struct report report = steady();
+    uint64_t size = 400 * mib;
+    int steps = 0;
+
+    CHECK_EQ(selfballoon_step_kib(400 * mib, 320 * mib, 100 * mib, 512 * mib, false), 390 * mib);
+    CHECK_EQ(selfballoon_step_kib(400 * mib, 320 * mib, 100 * mib, 512 * mib, true), 400 * mib);
+    CHECK_EQ(selfballoon_step_kib(320 * mib, 400 * mib, 100 * mib, 512 * mib, true), 400 * mib);
+    CHECK_EQ(selfballoon_step_kib(320 * mib, 400 * mib, 100 * mib, 360 * mib, false), 360 * mib);
+    CHECK_EQ(selfballoon_step_kib(400 * mib, 10 * mib, 395 * mib, 512 * mib, false), 395 * mib);
+    CHECK_EQ(selfballoon_step_kib(400 * mib, 10 * mib, 168 * mib, 96 * mib, false), 96 * mib);
+    for (; size > 161 * mib && steps < 1000; steps++)
+        size = selfballoon_step_kib(size, 160 * mib, 100 * mib, 512 * mib, false);
+    CHECK(steps > 20 && steps < 60);
+
+    report.balloon_current_kib = 560 * mib;
+    report.committed_kib = 100 * mib;
+    CHECK_EQ(selfballoon_goal_kib(&report, 30 * mib), (48 + 100 + 30) * mib);
+}
+
+static void test_kernel(void)
+{
+    struct procfs procfs;
+
+    put("/proc/meminfo", "MemTotal: 1000 kB\nMemAvailable: 500 kB\nSUnreclaim: 100 kB\n"
+                         "KernelStack: 20 kB\nPageTables: 3 kB\nPercpu: 4000 kB\n");
+    put("/proc/sys/vm/min_free_kbytes", "2000\n");
+    put("/sys/devices/system/xen_memory/xen_memory0/target_kb", "524288\n");
+    CHECK_EQ(procfs_open(root, &procfs), 0);
+    CHECK_EQ(procfs_kernel_kib(&procfs), 100 + 20 + 3 + 4000 + 3000);
+    CHECK_EQ(procfs_set_target(&procfs, 262144), 0);
+    procfs_close(&procfs);
+    CHECK_EQ(procfs_set_target(&procfs, 1), -EACCES);
+    put("/proc/meminfo", meminfo);
+    cut("/proc/sys/vm/min_free_kbytes");
+    CHECK_EQ(procfs_open(root, &procfs), 0);
+    CHECK_EQ(procfs_kernel_kib(&procfs), 0);
+    procfs_close(&procfs);
 }
 
 /* A store that answers one request with what the test says, in small pieces. */
@@ -404,6 +458,8 @@ int main(int argc, char **argv)
     check_run("it posts when something matters", test_timing);
     check_run("small changes matter when little is left", test_timing_when_short);
     check_run("a steady guest posts heartbeats only", test_timing_steady);
+    check_run("a step of one that sizes itself", test_selfballoon_step);
+    check_run("what the kernel uses itself", test_kernel);
     check_run("it speaks with the store", test_store);
     snprintf(command, sizeof(command), "rm -rf %s", root);
     CHECK_EQ(system(command), 0);
