@@ -46,6 +46,9 @@ static void print_set_help(void)
     fputs(set_help, stdout);
     for (size_t i = 0; (key = config_key(true, i, &text)); i++)
         printf("  %-9s %s\n", key, text);
+    puts("\nSwitches of a domain:\n"
+         "  selfballoon  whether it sizes itself by its committed memory: on, off, or default,\n"
+         "               what is said inside it");
     puts("\nKeys of the host:");
     for (size_t i = 0; (key = config_key(false, i, &text)); i++)
         if (is_live(key))

@@ -137,6 +137,12 @@ static int set_one(struct config *config, const struct domain *domain, const cha
     return 0;
 }
 
+/* These name the domain, or are no setting. */
+static bool is_setting(const char *key)
+{
+    return strcmp(key, "domain") != 0 && strcmp(key, "selfballoon") != 0;
+}
+
 /* Sets what can be set, key by key. Returns how many keys could not be, the last fault in *fault. */
 static size_t set_pass(struct config *config, const struct domain *domain,
                        const struct json_value *arguments, struct fault *fault)
@@ -145,8 +151,7 @@ static size_t set_pass(struct config *config, const struct domain *domain,
     size_t refused = 0;
 
     for (size_t i = 0; (key = json_key_at(arguments, i)); i++) {
-        if (strcmp(key, "domain") != 0
-            && set_one(config, domain, key, json_get(arguments, key), fault) < 0)
+        if (is_setting(key) && set_one(config, domain, key, json_get(arguments, key), fault) < 0)
             refused++;
     }
     return refused;
@@ -232,6 +237,29 @@ static int copy_config(const struct config *config, struct config *ret_config)
     return 0;
 }
 
+/* What dom0 says of the domain's sizing itself stands in the store, not in the configuration. */
+static int set_selfballoon(struct control *control, const struct domain *domain,
+                           const struct json_value *arguments, struct fault *fault)
+{
+    static const char *const words[][2] = { { "on", "1" }, { "off", "0" }, { "default", NULL } };
+    const struct json_value *value = json_get(arguments, "selfballoon");
+    const char *word = json_get_string(value);
+    struct host *host = control->engine->host;
+    size_t i = 0;
+    int r;
+
+    if (!value)
+        return 0;
+    while (i < 3 && (!word || strcmp(word, words[i][0]) != 0))
+        i++;
+    if (i == 3 || !domain)
+        return fault_set(fault, FAULT_ARGUMENT,
+                         "selfballoon: expected on, off or default, of a domain");
+    r = host->ops->set_selfballoon ? host->ops->set_selfballoon(host, domain, words[i][1])
+                                   : -ENOTSUP;
+    return r < 0 ? fault_set(fault, FAULT_FAILED, "selfballoon: %s", strerror(-r)) : 0;
+}
+
 /* All of it or nothing: everything is set in a copy, which is then swapped in. */
 static int set(struct control *control, struct control_peer *peer,
                const struct json_value *arguments, struct json *json, struct fault *fault)
@@ -249,6 +277,8 @@ static int set(struct control *control, struct control_peer *peer,
     r = set_all(&config, domain, arguments, fault);
     if (r == 0)
         r = check_policy(&control->engine->config, &config, fault);
+    if (r == 0)
+        r = set_selfballoon(control, domain, arguments, fault);
     if (r < 0) {
         config_free(&config);
         return r;

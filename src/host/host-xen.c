@@ -13,6 +13,7 @@
 #include <xentoollog.h>
 
 #include "core/demand.h"
+#include "host/dom0.h"
 #include "host/host.h"
 #include "util/log.h"
 
@@ -76,6 +77,7 @@ struct host_xen {
     bool stirred; /* something but a post happened since the last observation */
     unsigned empty_turns;
     struct watched *watched; /* by domid; untouched parts cost no memory */
+    struct dom0 dom0;
 };
 
 static struct host_xen *xen_of(struct host *host)
@@ -451,13 +453,17 @@ static void read_target(struct host_xen *xen, struct watched *watched, const str
 {
     uint64_t static_max;
     uint64_t target;
+    int r;
 
     if (read_kib(xen, domain->domid, "memory/videoram", &watched->videoram_kib) < 0)
         watched->videoram_kib = 0;
     domain->has_target = read_kib(xen, domain->domid, "memory/target", &target) == 0;
     if (domain->has_target)
         domain->target_kib = target + watched->videoram_kib;
-    if (read_kib(xen, domain->domid, "memory/static-max", &static_max) < 0)
+    r = read_kib(xen, domain->domid, "memory/static-max", &static_max);
+    if (r == -ERANGE)
+        static_max = round->total_kib;
+    else if (r < 0)
         static_max = domain->has_target ? domain->target_kib : domain->actual_kib;
     if (static_max > round->total_kib)
         static_max = round->total_kib;
@@ -653,6 +659,14 @@ static uint64_t held_before(const libxl_dominfo *list, int count, int *cursor,
     return 0;
 }
 
+/* dom0's own figures, once the configuration has named it: nobody in it posts them. */
+static void read_own_post(struct host_xen *xen, struct round *round, struct domain *domain)
+{
+    if (domain->managed
+        && dom0_post(&xen->dom0, domain->actual_kib, round->now_ms, &domain->post) == -EINVAL)
+        tell_bad_post(xen, round, domain, DIALECT_BALLAST);
+}
+
 static int observe_domain(struct host_xen *xen, struct round *round, const libxl_dominfo *info,
                           uint64_t before_kib)
 {
@@ -673,6 +687,8 @@ static int observe_domain(struct host_xen *xen, struct round *round, const libxl
     meet(xen, domain, info, round->now_ms);
     had_target = domain->has_target;
     refresh(xen, round, domain);
+    if (domain->domid == 0)
+        read_own_post(xen, round, domain);
     if (!had_target && domain->has_target && domain->start_kib == 0)
         domain->start_kib = domain->target_kib;
     domain->cap_kib = cap_of(round, domain, info->max_memkb);
@@ -817,6 +833,24 @@ static int set_target(struct host *host, const struct domain *domain, uint64_t t
     return 0;
 }
 
+/* A node made anew below memory/ has the rights of memory/: the domain can read it, and no more. */
+static int set_selfballoon(struct host *host, const struct domain *domain, const char *text)
+{
+    struct host_xen *xen = xen_of(host);
+    char path[64];
+    uint64_t cap;
+    bool done;
+    int r = xen->lost || !xen->store ? -ENOTCONN : look_again(xen, domain, &cap);
+
+    if (r < 0)
+        return r;
+    (void)snprintf(path, sizeof(path), "/local/domain/%" PRIu32 "/memory/selfballoon",
+                   domain->domid);
+    done = text ? xs_write(xen->store, XBT_NULL, path, text, (unsigned)strlen(text))
+                : xs_rm(xen->store, XBT_NULL, path) || errno == ENOENT;
+    return done ? 0 : -errno;
+}
+
 /* ---- what outlives the daemon ---- */
 
 #define STATE_ROOT "/tool/ballast"
@@ -898,6 +932,7 @@ static void close_host(struct host *host)
     struct host_xen *xen = xen_of(host);
 
     disconnect(xen);
+    dom0_close(&xen->dom0);
     free(xen->watched);
     free(xen);
 }
@@ -907,6 +942,7 @@ static const struct host_ops xen_ops = {
     .now_ms = now_ms,
     .observe = observe,
     .set_target = set_target,
+    .set_selfballoon = set_selfballoon,
     .state_get = state_get,
     .state_set = state_set,
     .state_list = state_list,
@@ -934,6 +970,7 @@ int host_xen_open(struct host **ret_host)
         close_host(&xen->host);
         return r;
     }
+    dom0_open(&xen->dom0);
     *ret_host = &xen->host;
     return 0;
 }

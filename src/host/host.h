@@ -44,6 +44,11 @@ struct host_ops {
     int (*state_list)(struct host *host, const char *key,
                       void (*each)(void *context, const char *name), void *context);
 
+    /* What dom0 says of a domain's sizing itself, where it can read it and only dom0 write it: "1",
+     * "0", or NULL: nothing. Returns 0, -ESRCH when the domain is gone or does not run, or another
+     * negative errno. NULL: the host has no such thing. */
+    int (*set_selfballoon)(struct host *host, const struct domain *domain, const char *text);
+
     /* A descriptor that is readable when something happened; it may change after dispatch() failed. */
     int (*fd)(struct host *host);
 
