@@ -10,7 +10,6 @@
 #include "core/engine.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "core/conduct.h"
@@ -230,29 +229,32 @@ static void decide(struct engine *engine)
                    engine->policy->name);
 }
 
-static int by_priority(const void *left, const void *right, void *data)
+/* The highest priority below `below`; INT64_MIN: there is none. */
+static int64_t next_priority(const struct round *round, int64_t below)
 {
-    const struct domain *domains = data;
-    uint32_t l = *(const uint32_t *)left;
-    uint32_t r = *(const uint32_t *)right;
-
-    if (domains[l].limits.priority != domains[r].limits.priority)
-        return domains[l].limits.priority > domains[r].limits.priority ? -1 : 1;
-    return l < r ? -1 : l > r;
-}
-
-/* Higher priorities first: they are given first, and cut last. */
-static void order(struct round *round)
-{
-    bool mixed = false;
+    int64_t highest = INT64_MIN;
 
     for (size_t i = 0; i < round->count; i++) {
-        round->guard_index[i] = (uint32_t)i;
-        mixed |= round->domains[i].limits.priority != round->domains[0].limits.priority;
+        int64_t priority = round->domains[i].limits.priority;
+
+        if (priority < below && priority > highest)
+            highest = priority;
     }
-    if (mixed)
-        qsort_r(round->guard_index, round->count, sizeof(round->guard_index[0]), by_priority,
-                round->domains);
+    return highest;
+}
+
+/* Higher priorities first: they are given first, and cut last. Not qsort(), which allocates. */
+static void order(struct round *round)
+{
+    int64_t priority = INT64_MAX;
+    size_t n = 0;
+
+    while ((priority = next_priority(round, priority)) != INT64_MIN) {
+        for (size_t i = 0; i < round->count; i++) {
+            if (round->domains[i].limits.priority == priority)
+                round->guard_index[n++] = (uint32_t)i;
+        }
+    }
 }
 
 static void guard(struct round *round)

@@ -243,5 +243,5 @@ void service_lock_memory(void)
      * pages that were touched (ONFAULT): the rest of what libraries map is never needed. */
     if (setrlimit(RLIMIT_MEMLOCK, &unlimited) < 0
         || mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) < 0)
-        log_debug("memory cannot be locked: %s, ignoring", strerror(errno));
+        log_warning("memory cannot be locked: %s, ignoring", strerror(errno));
 }

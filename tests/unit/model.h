@@ -9,7 +9,9 @@
 #include "check.h"
 #include "core/engine.h"
 
+#ifndef MODEL_GUESTS
 #define MODEL_GUESTS 64
+#endif
 #define MODEL_SLACK_KIB 1024
 #define MIB 1024
 
