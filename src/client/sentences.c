@@ -185,8 +185,9 @@ static void say_post(struct page *page, const struct answer *answer)
         return;
     }
     if (get(post, "wish_kib") > 0)
-        say(page, "Post", "It asks for %s.", MIB(get(post, "wish_kib")));
-    else
+        say(page, "Post", "It sizes itself, and would like to hold %s.",
+            MIB(get(post, "wish_kib")));
+    if (!is(post, "dialect", "selfballoon"))
         say(page, "Post", "It uses %s, and %s of cache that it reads often.",
             MIB(get(post, "used_kib")), MIB(get(post, "cache_kib")));
     say_figures(page, json_get(post, "figures"));

@@ -229,6 +229,7 @@ static unsigned stale_by(const char *path)
         { "memory/swapinfo", READ_QUBES },
         { "memory/selftarget", READ_SELFBALLOON },
         { "memory/minimum", READ_SELFBALLOON },
+        { "memory/selfballoon", READ_SELFBALLOON },
         { "memory/target", READ_TARGET },
         { "memory/static-max", READ_TARGET },
         { "memory", READ_TARGET | READ_QUBES | READ_SELFBALLOON },
@@ -482,6 +483,7 @@ static int read_post(struct host_xen *xen, struct domain *domain, enum dialect d
     char *first_text = read_node(xen, domain->domid, first, &one.len);
     char *second_text = NULL;
     struct post *post = &domain->post;
+    uint64_t on;
     int r = -ENOENT;
 
     if (!first_text)
@@ -501,7 +503,9 @@ static int read_post(struct host_xen *xen, struct domain *domain, enum dialect d
         r = post_take_qubes(post, one, two, domain->actual_kib, domain->static_max_kib, now);
         break;
     case DIALECT_SELFBALLOON:
-        r = post_take_selfballoon(post, one, two, domain->actual_kib, now);
+        /* Switched off, by whoever may write there: what stands in the other nodes is old. */
+        if (read_kib(xen, domain->domid, "memory/selfballoon", &on) < 0 || on != 0)
+            r = post_take_selfballoon(post, one, two, domain->actual_kib, now);
         break;
     case DIALECT_NONE:
         break;

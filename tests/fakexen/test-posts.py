@@ -85,6 +85,12 @@ def check_dialects(host, store):
         high = wait_for(lambda d=domid: host.domains()[d][0] >= 330 * MIB, 30)
         if not tap.ok(high, f"{store}: {dialect}: who needs 330 MiB gets it"):
             tap.note(host.shown()[domid])
+    host.play("write 5 memory/selfballoon 0")
+    tap.ok(wait_for(lambda: host.row(5, "dialect") == "none"),
+           f"{store}: selfballoon: what a guest posted before that was switched off is no post")
+    host.play("write 5 memory/selfballoon 1")
+    tap.ok(wait_for(lambda: host.row(5, "dialect") == "selfballoon"),
+           f"{store}: selfballoon: switched on, it is again")
 
 
 def is_no_post(host, domid):
