@@ -95,6 +95,18 @@ static uint64_t stall_share(const struct domain *domain, uint64_t elapsed_ms)
     return smaller(stall, 1000);
 }
 
+static uint64_t distance(uint64_t a, uint64_t b)
+{
+    return larger(a, b) - smaller(a, b);
+}
+
+/* One that sizes itself asks for another size, and that is in its room to grow. */
+static bool asks_anew(const struct domain *domain)
+{
+    return domain->post.wish_kib > 0 && tells_pressure(&domain->post)
+           && distance(margin_kib(&domain->post), domain->demand.margin_kib) >= NEWS_KIB;
+}
+
 bool demand_has_news(const struct domain *domain)
 {
     const struct demand *demand = &domain->demand;
@@ -106,7 +118,7 @@ bool demand_has_news(const struct domain *domain)
     if (demand->post_ms == 0 || stall_share(domain, elapsed_ms) >= STALL_LOW)
         return true;
     raw = raw_kib(domain, elapsed_ms);
-    return larger(raw, demand->raw_kib) - smaller(raw, demand->raw_kib) >= NEWS_KIB;
+    return distance(raw, demand->raw_kib) >= NEWS_KIB || asks_anew(domain);
 }
 
 /* How much more a stalling domain gets at once: the more the harder it stalls. 0: leave it. */

@@ -80,6 +80,13 @@ static void test_news(void)
     CHECK(news(&round, domain, 202 * MIB, 0));
     CHECK(news(&round, domain, 198 * MIB, 0));
     CHECK(news(&round, domain, 200 * MIB, 5000)); /* it stalls, if little */
+    domain->post.wish_kib = 227 * MIB - 1; /* it sizes itself: what it asks for is in its need */
+    CHECK(!news(&round, domain, 200 * MIB, 0));
+    domain->post.wish_kib = 227 * MIB;
+    CHECK(news(&round, domain, 200 * MIB, 0));
+    demand_estimate(&round);
+    CHECK_EQ(domain->core_kib, 200 * MIB);
+    CHECK_EQ(domain->need_kib, 227 * MIB);
     domain->shares = false;
     CHECK(!demand_has_news(domain));
     round_free(&round);
