@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "guest/timing.h"
+#include "report/timing.h"
 
 void dom0_open(struct dom0 *ret_dom0)
 {
