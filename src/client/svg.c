@@ -25,6 +25,12 @@
 #define STRIPS_TOP (STACK_BOTTOM + 64)
 #define LABEL_HEIGHT 11.0
 
+/* Of more guests, those of one family are one band of the stack. */
+#define BANDS_MAX 36
+
+/* Of more guests only those that lacked most have a strip. */
+#define STRIPS_MAX 240
+
 static const char *const colours[] = {
     "#4e79a7", "#f0a04b", "#59a14f", "#b07aa1", "#76b7b2", "#d37295",
     "#9c755f", "#a0cbe8", "#d4b13f", "#8cd17d", "#8f8fc9", "#f1b6a6",
@@ -193,34 +199,92 @@ static void put_axes(FILE *out, const struct box *box, double length_s)
     }
 }
 
+/* The length of a name without the number at its end: who shares it is of one family. */
+static size_t stem(const char *name)
+{
+    size_t len = strlen(name);
+
+    while (len > 0 && name[len - 1] >= '0' && name[len - 1] <= '9')
+        len--;
+    return len;
+}
+
+static bool same_family(const struct guest_spec *a, const struct guest_spec *b)
+{
+    size_t len = stem(a->name);
+
+    return len == stem(b->name) && strncmp(a->name, b->name, len) == 0;
+}
+
+/* Which guests stand together in the stack: each for itself, or, when they are many, families. */
+static bool one_band(const struct scenario *scenario, size_t a, size_t b)
+{
+    return scenario->guest_count > BANDS_MAX
+           && same_family(&scenario->guests[a], &scenario->guests[b]);
+}
+
+static void put_band_label(FILE *out, const struct scenario *scenario, const struct box *box,
+                           size_t first, size_t last, double middle, double *label_y)
+{
+    const char *name = scenario->guests[first].name;
+    double y = y_of(box, middle) + 4;
+    char text[DOMAIN_NAME_SIZE + 16];
+
+    if (y < *label_y + LABEL_HEIGHT)
+        return;
+    if (first == last)
+        (void)snprintf(text, sizeof(text), "%s", name);
+    else
+        (void)snprintf(text, sizeof(text), "%zu of %.*s", last - first + 1, (int)stem(name), name);
+    put_label(out, box->x + box->width + 6, y, 10, "#333", "start", text);
+    *label_y = y;
+}
+
 /* Memory of all, one upon the other; painted from the top, each over the one above it. */
 static void put_stack(FILE *out, const struct trace *trace, const struct scenario *scenario,
                       const struct box *box, double *sums)
 {
     double base = (double)(scenario->xen_kib + scenario->dom0_kib) / MIB;
-    double label_y = box->y - LABEL_HEIGHT;
+    double label_y = box->y + 1; /* the reserve's label */
+    size_t bands = 0, first;
 
     for (size_t c = 0; c < trace->used; c++) {
         sums[c] = base;
         for (size_t i = 0; i < trace->guests; i++)
             sums[c] += (double)trace->actual_mib[i * trace->columns + c];
     }
-    for (size_t i = trace->guests; i-- > 0;) {
-        const float *actual = &trace->actual_mib[i * trace->columns];
+    for (size_t i = 1; i < trace->guests; i++)
+        bands += !one_band(scenario, i - 1, i);
+    for (size_t last = trace->guests - 1;; last = first - 1, bands--) {
         double top = sums[trace->used - 1];
-        double y = y_of(box, top - (double)actual[trace->used - 1] / 2) + 4;
 
-        put_area(out, box, sums, trace->used, colours[i % COLOURS]);
-        if (actual[trace->used - 1] > 0 && y >= label_y + LABEL_HEIGHT) {
-            put_label(out, box->x + box->width + 6, y, 10, "#333", "start",
-                      scenario->guests[i].name);
-            label_y = y;
+        put_area(out, box, sums, trace->used, colours[bands % COLOURS]);
+        for (first = last; first > 0 && one_band(scenario, first - 1, last); first--)
+            ;
+        for (size_t c = 0; c < trace->used; c++) {
+            for (size_t i = first; i <= last; i++)
+                sums[c] -= (double)trace->actual_mib[i * trace->columns + c];
         }
-        for (size_t c = 0; c < trace->used; c++)
-            sums[c] -= (double)actual[c];
+        if (top > sums[trace->used - 1])
+            put_band_label(out, scenario, box, first, last, (top + sums[trace->used - 1]) / 2,
+                           &label_y);
+        if (first == 0)
+            break;
     }
     put_area(out, box, sums, trace->used, "#c4c4c4");
     put_label(out, box->x + 6, box->y + box->height - 6, 11, "#333", "start", "dom0 and Xen");
+}
+
+/* What all need together, above what is not theirs. */
+static void put_need(FILE *out, const struct trace *trace, const struct scenario *scenario,
+                     const struct box *box, double *sums)
+{
+    for (size_t c = 0; c < trace->used; c++) {
+        sums[c] = (double)(scenario->xen_kib + scenario->dom0_kib) / MIB;
+        for (size_t i = 0; i < trace->guests; i++)
+            sums[c] += (double)trace->need_mib[i * trace->columns + c];
+    }
+    put_line(out, box, sums, trace->used, "#111");
 }
 
 static void put_reserve(FILE *out, const struct scenario *scenario, const struct box *box)
@@ -229,7 +293,7 @@ static void put_reserve(FILE *out, const struct scenario *scenario, const struct
 
     fprintf(out, "<path stroke=\"#a00\" stroke-dasharray=\"6 4\" d=\"M%.1f %.1fH%.1f\"/>\n", box->x,
             y, box->x + box->width);
-    put_label(out, box->x + box->width + 6, y - 2, 10, "#a00", "start", "reserve");
+    put_label(out, box->x + box->width + 6, box->y + 1, 10, "#a00", "start", "reserve");
     fprintf(out,
             "<rect x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\" fill=\"none\" "
             "stroke=\"#333\"/>\n",
@@ -282,22 +346,33 @@ struct grid {
     double pitch;  /* height of a row */
     double height; /* of a strip in it */
     double font;
+    size_t rows;
 };
 
-static struct grid grid_for(size_t guests)
+static struct grid grid_for(size_t strips)
 {
-    if (guests <= 6)
-        return (struct grid){ 1, 76, 62, 11 };
-    if (guests <= 24)
-        return (struct grid){ 2, 52, 40, 10 };
-    if (guests <= 75)
-        return (struct grid){ 3, 42, 32, 10 };
-    return (struct grid){ 6, 28, 18, 8 };
+    struct grid grid = strips <= 6    ? (struct grid){ 1, 76, 62, 11, 0 }
+                       : strips <= 24 ? (struct grid){ 2, 52, 40, 10, 0 }
+                       : strips <= 75 ? (struct grid){ 3, 42, 32, 10, 0 }
+                                      : (struct grid){ 6, 28, 18, 8, 0 };
+
+    grid.rows = (strips + grid.columns - 1) / grid.columns;
+    return grid;
 }
 
-static size_t rows_of(const struct grid *grid, size_t guests)
+/* The rank of a guest among all by its unmet need, 0 for the most. */
+static size_t rank_of(const struct host *host, size_t index)
 {
-    return (guests + grid->columns - 1) / grid->columns;
+    double mine = host_sim_guest(host, index)->stats.unmet_kib_ms;
+    const struct guest *other;
+    size_t rank = 0;
+
+    for (size_t i = 0; (other = host_sim_guest(host, i)); i++) {
+        double its = other->stats.unmet_kib_ms;
+
+        rank += its > mine || (its == mine && i < index);
+    }
+    return rank;
 }
 
 static double unpack(const float *values, size_t count, double *ret_values)
@@ -324,21 +399,23 @@ static void put_ticks(FILE *out, const struct host *host, const struct box *box,
         if (event->random || event->traced || (double)at_ms > length_ms
             || !scenario_match(event->guests, name))
             continue;
-        fprintf(out, "<path fill=\"#333\" d=\"M%.1f %.1fl-2.5 4h5z\"/>\n", x, box->y + box->height);
+        fprintf(out,
+                "<path fill=\"#fff\" stroke=\"#333\" stroke-width=\"0.6\" d=\"M%.1f %.1fl-2.5 "
+                "-5h5z\"/>\n",
+                x, box->y + box->height);
     }
 }
 
 static void put_strip(FILE *out, const struct trace *trace, const struct scenario *scenario,
-                      const struct host *host, const struct grid *grid, size_t guest,
+                      const struct host *host, const struct grid *grid, size_t place, size_t guest,
                       double *values)
 {
     double *need = values;
     double *actual = values + trace->columns;
     double width = PLOT_WIDTH + RIGHT - 20, cell = width / (double)grid->columns;
-    size_t rows = rows_of(grid, trace->guests);
     struct box box = {
-        .x = LEFT + cell * (double)(guest / rows),
-        .y = STRIPS_TOP + grid->pitch * (double)(guest % rows),
+        .x = LEFT + cell * (double)(place / grid->rows),
+        .y = STRIPS_TOP + grid->pitch * (double)(place % grid->rows),
         .width = cell - 14,
         .height = grid->height,
     };
@@ -358,11 +435,28 @@ static void put_strip(FILE *out, const struct trace *trace, const struct scenari
     put_label(out, box.x, box.y - 2, grid->font, "#333", "start", text);
 }
 
+static void put_strips(FILE *out, const struct trace *trace, const struct scenario *scenario,
+                       const struct host *host, const struct grid *grid, double *values)
+{
+    bool all = trace->guests <= STRIPS_MAX;
+    size_t place = 0;
+
+    put_label(
+        out, LEFT, STRIPS_TOP - 24, 12, "#111", "start",
+        all ? "Each domain: memory held (filled), need (line), short of it (red), events (marks)"
+            : "Those that lacked most: memory held (filled), need (line), short of it (red), "
+              "events (marks)");
+    for (size_t i = 0; i < trace->guests; i++) {
+        if (all || rank_of(host, i) < STRIPS_MAX)
+            put_strip(out, trace, scenario, host, grid, place++, i, values);
+    }
+}
+
 int svg_draw(const struct trace *trace, const struct scenario *scenario, const struct host *host,
              const char *title, FILE *out)
 {
-    struct grid grid = grid_for(trace->guests);
-    double height = STRIPS_TOP + grid.pitch * (double)rows_of(&grid, trace->guests) + 10;
+    struct grid grid = grid_for(trace->guests < STRIPS_MAX ? trace->guests : STRIPS_MAX);
+    double height = STRIPS_TOP + grid.pitch * (double)grid.rows + 10;
     double length_s = (double)scenario->length_ms / 1000;
     struct box box = { LEFT, STACK_TOP, PLOT_WIDTH, STACK_HEIGHT,
                        (double)scenario->memory_kib / MIB };
@@ -380,13 +474,12 @@ int svg_draw(const struct trace *trace, const struct scenario *scenario, const s
     put_label(out, LEFT, 22, 15, "#111", "start", title);
     put_stack(out, trace, scenario, &box, values);
     put_axes(out, &box, length_s);
+    put_need(out, trace, scenario, &box, values);
     put_reserve(out, scenario, &box);
-    put_label(out, box.x + box.width, 22, 11, "#333", "end", "white: free; dashed: the reserve");
+    put_label(out, box.x + box.width, 22, 11, "#333", "end",
+              "white: free; line: what all need together; dashed: the reserve");
     put_events(out, host, &box, (double)scenario->length_ms);
-    put_label(out, LEFT, STRIPS_TOP - 24, 12, "#111", "start",
-              "Each domain: memory held (filled), need (line), short of it (red), events (marks)");
-    for (size_t i = 0; i < trace->guests; i++)
-        put_strip(out, trace, scenario, host, &grid, i, values);
+    put_strips(out, trace, scenario, host, &grid, values);
     fputs("</svg>\n", out);
     free(values);
     return ferror(out) ? -EIO : 0;
