@@ -588,6 +588,12 @@ static void test_shipped_defaults(void)
     free(printed);
 }
 
+/* The only fault is that a program is not there: it need not be installed for the tests. */
+static bool only_lacks_program(void)
+{
+    return strstr(report, "': No such file") && strchr(report, '\n')[1] == '\0';
+}
+
 /* The examples in the manual are read without a fault. */
 static void test_manual(void)
 {
@@ -605,10 +611,10 @@ static void test_manual(void)
         *end = '\0';
         if (strchr(example, '=')) {
             examples++;
-            if (!CHECK_EQ(read_text(example, &config), 0))
-                fprintf(stderr, "%s", report);
-            else
+            if (read_text(example, &config) == 0)
                 config_free(&config);
+            else if (!CHECK(only_lacks_program()))
+                fprintf(stderr, "%s", report);
         }
         *end = '\n';
     }
