@@ -54,7 +54,9 @@ static void check_apply(const struct config *config)
 
 static void check_config(const struct config *config)
 {
-    assert(policy_find(config->policy));
+    assert(policy_find(config->policy) || policy_command(config->policy));
+    assert(config->policy_deadline_ms >= 1 && config->policy_deadline_ms <= 10000);
+    assert(config->idle_tax <= IDLE_TAX_MAX);
     assert(config->interval_ms >= 100 && config->interval_ms <= 60000);
     assert(config->gather_ms <= 1000 && config->grace_ms <= 3600000);
     assert(config->reserve_kib <= FILL_KIB_MAX && config->pool_kib <= FILL_KIB_MAX);
