@@ -12,6 +12,7 @@
  * overflow and each KiB given is one KiB: what a domain needs is its floor, reduced by the tax. */
 #include "core/policy.h"
 
+#include "core/conduct.h"
 #include "util/bounds.h"
 
 static uint64_t bottom(const struct domain *domain)
@@ -39,7 +40,7 @@ static uint64_t need(const struct domain *domain)
 static bool may_have_surplus(const struct domain *domain)
 {
     return domain->shares && !domain->post.bad && domain->post.wish_kib == 0
-           && domain->conduct.class != CONDUCT_UNHELPFUL;
+           && conduct_trusted(domain);
 }
 
 /* What is left of needed memory once it is taxed. */

@@ -124,7 +124,7 @@ static int64_t scale_of(const struct view *view)
 
 static char mark_of(const struct view_domain *row)
 {
-    if (!strcmp(row->conduct, "unhelpful"))
+    if (!strcmp(row->conduct, "unhelpful") || !strcmp(row->conduct, "malicious"))
         return 'X';
     return row->managed && row->available_kib < -SHORT_KIB ? '!' : ' ';
 }

@@ -110,6 +110,7 @@ static void read_domain(const struct json_value *domain, struct view_domain *row
     row->need_kib = get_int(domain, "need_kib");
     row->available_kib = get_int(domain, "available_kib");
     row->weight = get_int(domain, "weight");
+    row->goodness = get_int(domain, "goodness");
 }
 
 int view_ask(struct connection *connection, struct view *ret_view)
@@ -274,12 +275,26 @@ int view_print_troubles(const struct view *view, int width, const char *end)
 
 /* The table. */
 
-enum column { NAME, ID, CONDUCT, ACTUAL, TARGET, CAP, MIN, MAX, WEIGHT, NEED, AVAILABLE, COLUMNS };
+enum column {
+    NAME,
+    ID,
+    CONDUCT,
+    ACTUAL,
+    TARGET,
+    CAP,
+    MIN,
+    MAX,
+    WEIGHT,
+    NEED,
+    AVAILABLE,
+    GOOD,
+    COLUMNS
+};
 
 static const char *const titles[COLUMNS] = {
     [NAME] = "NAME",     [ID] = "ID",     [CONDUCT] = "CONDUCT", [ACTUAL] = "ACTUAL",
     [TARGET] = "TARGET", [CAP] = "CAP",   [MIN] = "MIN",         [MAX] = "MAX",
-    [WEIGHT] = "WEIGHT", [NEED] = "NEED", [AVAILABLE] = "AVAIL",
+    [WEIGHT] = "WEIGHT", [NEED] = "NEED", [AVAILABLE] = "AVAIL", [GOOD] = "GOOD",
 };
 
 /* In a terminal, a longer name is cut. */
@@ -299,6 +314,7 @@ static const char *format_cell(const struct view_domain *row, enum column column
         [WEIGHT] = row->weight,
         [NEED] = mib(row->need_kib),
         [AVAILABLE] = mib(row->available_kib),
+        [GOOD] = row->goodness / 10,
     };
 
     if (column == NAME || column == CONDUCT)

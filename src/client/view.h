@@ -28,6 +28,7 @@ struct view_domain {
     int64_t need_kib;
     int64_t available_kib;
     int64_t weight;
+    int64_t goodness; /* thousandths */
 };
 
 struct view {

@@ -8,21 +8,78 @@
  * for less than this may wait for a round of its own. */
 #define TOLERANCE_KIB 4096
 
-/* No real progress for so long is a failure. Linux' driver takes what is easily freed within 0.2 s,
- * and tries again after 2 and 4 s (measured on 6.1); the third pause would be 8 s. */
-#define PATIENCE_MS 7000
+/* A look that comes later than this says nothing of all the time since the one before: the whole
+ * machine may have stood still. */
+#define LOOK_MOST_MS 2000
 
-/* Progress that counts, within PATIENCE_MS: a page now and then is none. */
-#define PROGRESS_KIB 1024
-#define PROGRESS_SHARE 16
+/* How far a domain may fall behind its own speed: three times what the request would have taken it,
+ * in these bounds. Linux' driver takes what is easily freed within 0.2 s, and tries again after 2
+ * and 4 s (measured on 6.1), so less than 7 s may be its own pauses; and others wait: not above 15. */
+#define PATIENCE_TIMES 3
+#define PATIENCE_LEAST_MS 7000
+#define PATIENCE_MOST_MS 15000
 
-/* After a failure a domain is asked again, at growing intervals. */
+/* A domain must deliver this share (one in so many) of what its own speed would have delivered. */
+#define SHARE 4
+
+/* Its own speed is what it has shown, but no more is expected than a whole step of pace.c in a second
+ * (an idle Linux guest shows 520 MiB/s, and a tenth of that while its CPUs are busy), and no less
+ * than such a step in 16 s: slower than a quarter of this is a trickle, by nature or not. Before
+ * anything was shown, a step in 4 s is expected, and of memory that it says it uses, 1 MiB/s. */
+#define SPEED_MOST_KIB_S 65536
+#define SPEED_LEAST_KIB_S 4096
+#define SPEED_FIRST_KIB_S 16384
+#define SPEED_USED_KIB_S 1024
+
+/* A sample of the speed is taken over so long, or until the debt is paid; and of so much at least. */
+#define SAMPLE_MS 1000
+#define SAMPLE_LEAST_MS 100
+
+/* What was shown once is worth half after so long a time in debt: guests become slower under load. */
+#define SPEED_HALVES_MS 30000
+
+/* What a domain is behind is forgotten in so many times the time in which nothing is asked: who is
+ * silent for 5 s of every request is found out at the second. */
+#define LATE_FORGET 8
+
+/* After a failure a domain is asked again, at growing intervals; one that failed again so soon after
+ * it was forgiven goes on where it was. */
 #define RETRY_FIRST_MS 5000
 #define RETRY_MOST_MS 300000
+#define PROBATION_MS 600000
+
+/* Forgiven when one in so many of the KiB that it was asked for were let go. */
+#define FORGIVEN_SHARE 2
+
+/* Taking: so much more than it had under the same target. Xen leaves a domain 1024 KiB above its
+ * target (libxl's slack) and not a page more (measured), so this is half of what can be taken. */
+#define TAKE_KIB 512
+
+/* A driver that was on its way up when its target was lowered may run into the cap first: it gets its
+ * CPU and the watch's event within this. */
+#define RACE_MS 5000
+
+/* Offences within a window that make a domain malicious. A second take: the first may be an accident of
+ * its kernel's. Five impossible reports: an agent that is restarted, or a guest that boots another
+ * kernel, makes one. Five floods within 3 min: who never stops makes one each 31 s, and an agent that
+ * writes a hundred nodes each minute makes four at most. */
+#define TAKES 2
+#define TAKES_MS 600000
+#define LIES 5
+#define LIES_MS 600000
+#define FLOODS 5
+#define FLOODS_MS 180000
+
+/* A malicious domain must go so long without an offence until it is only unhelpful; twice as long when
+ * it was one within the day before. */
+#define PENANCE_FIRST_MS 600000
+#define PENANCE_MOST_MS 14400000
+#define PENANCE_MEMORY_MS 86400000
 
 /* Below its target for so long, while the memory is there for it: it does not want it. The driver's own
  * pauses are 32 s at most before it gives up, and it is woken all the time. */
 #define SHORT_PATIENCE_MS 40000
+#define SHORT_PROGRESS_KIB 1024
 
 /* A pair of figures that did not move for so long is where the domain rests. */
 #define REST_MS 2000
@@ -37,6 +94,11 @@ static uint64_t asked_kib(const struct domain *domain)
 bool conduct_owes(const struct domain *domain)
 {
     return domain->actual_kib > asked_kib(domain) + TOLERANCE_KIB;
+}
+
+bool conduct_trusted(const struct domain *domain)
+{
+    return domain->conduct.class != CONDUCT_UNHELPFUL && domain->conduct.class != CONDUCT_MALICIOUS;
 }
 
 /* One that sizes itself stays below its target as it likes. */
@@ -63,6 +125,34 @@ static void set_class(struct round *round, struct domain *domain, enum conduct_c
     conduct->since_ms = round->now_ms;
 }
 
+/* True when it happened `most` times within window_ms of the first, times of them just now. */
+static bool too_many(struct tally *tally, uint64_t now_ms, uint32_t times, uint32_t most,
+                     uint64_t window_ms)
+{
+    if (times == 0)
+        return false;
+    if (tally->count == 0 || now_ms - tally->since_ms > window_ms)
+        *tally = (struct tally){ .since_ms = now_ms };
+    tally->count += times;
+    return tally->count >= most;
+}
+
+/* ---- where it rests ---- */
+
+/* What rests at its cap may press against it: that is no offset. */
+static bool at_cap(const struct domain *domain)
+{
+    return domain->actual_kib == domain->cap_kib
+           && domain->actual_kib > domain->target_kib + TAKE_KIB;
+}
+
+static bool rests(const struct round *round, const struct domain *domain)
+{
+    return domain->actual_kib == domain->rest_held_kib
+           && domain->target_kib == domain->rest_target_kib
+           && round->now_ms >= domain->rest_ms + REST_MS;
+}
+
 /* Held minus target of a PV guest is 0; PVH and HVM differ by pages that nobody balloons. */
 static void learn_offset(const struct round *round, struct domain *domain)
 {
@@ -75,26 +165,77 @@ static void learn_offset(const struct round *round, struct domain *domain)
         domain->rest_ms = round->now_ms;
         return;
     }
-    if (domain->type == DOMAIN_PV || domain->conduct.class == CONDUCT_UNHELPFUL
-        || domain->conduct.stalled || round->now_ms < domain->rest_ms + REST_MS)
+    if (domain->type == DOMAIN_PV || !conduct_trusted(domain) || domain->conduct.stalled
+        || !rests(round, domain) || at_cap(domain))
         return;
     if (offset >= -TOLERANCE_KIB && offset <= TOLERANCE_KIB)
         domain->offset_kib = offset;
 }
 
-static void succeed(struct round *round, struct domain *domain)
-{
-    domain->conduct.stalled = false;
-    domain->conduct.retry_ms = 0;
-    domain->conduct.retry_wait_ms = 0;
-    set_class(round, domain, CONDUCT_COOPERATIVE, "let go what it was asked for");
-}
+/* ---- giving ---- */
 
 /* Asked for memory that its own posts say it uses: it cannot give that, and is not to blame. */
 static bool uses_what_it_holds(const struct round *round, const struct domain *domain)
 {
     return post_usable(&domain->post, round->now_ms)
            && domain->post.used_kib + 2 * TOLERANCE_KIB >= asked_kib(domain);
+}
+
+/* What may be expected of it in a second. */
+static uint64_t own_speed_kib_s(const struct round *round, const struct domain *domain)
+{
+    if (uses_what_it_holds(round, domain))
+        return SPEED_USED_KIB_S;
+    return clamp(domain->conduct.speed_kib_s, SPEED_LEAST_KIB_S, SPEED_MOST_KIB_S);
+}
+
+static uint64_t patience_ms(const struct round *round, const struct domain *domain)
+{
+    const struct conduct *conduct = &domain->conduct;
+    uint64_t request = conduct->asked_from_kib - conduct->asked_to_kib;
+    uint64_t speed = conduct->speed_kib_s ? conduct->speed_kib_s : SPEED_FIRST_KIB_S;
+
+    if (uses_what_it_holds(round, domain))
+        return PATIENCE_LEAST_MS;
+    return clamp(request * 1000 / speed * PATIENCE_TIMES, PATIENCE_LEAST_MS, PATIENCE_MOST_MS);
+}
+
+/* Ends a sample of its speed. What it has shown before fades with the time in debt. */
+static void take_sample(struct conduct *conduct)
+{
+    uint64_t shown = conduct->work_kib * 1000 / larger(conduct->work_ms, SAMPLE_LEAST_MS);
+    uint64_t faded =
+        conduct->speed_kib_s
+        - conduct->speed_kib_s * smaller(conduct->work_ms, SPEED_HALVES_MS) / (2 * SPEED_HALVES_MS);
+
+    conduct->speed_kib_s = smaller(larger(shown, faded), SPEED_MOST_KIB_S);
+    conduct->work_ms = 0;
+    conduct->work_kib = 0;
+}
+
+static bool on_probation(const struct round *round, const struct conduct *conduct)
+{
+    return conduct->forgiven_ms != 0 && round->now_ms - conduct->forgiven_ms <= PROBATION_MS;
+}
+
+/* Something of what was asked for came: enough of it makes good what was. */
+static void deliver(struct round *round, struct domain *domain)
+{
+    struct conduct *conduct = &domain->conduct;
+    uint64_t request = conduct->asked_from_kib - conduct->asked_to_kib;
+    uint64_t given = conduct->asked_from_kib - smaller(domain->actual_kib, conduct->asked_from_kib);
+
+    if (given < TOLERANCE_KIB || conduct->class == CONDUCT_MALICIOUS)
+        return;
+    if (conduct->class == CONDUCT_UNHELPFUL && given < request / FORGIVEN_SHARE)
+        return;
+    if (conduct->class == CONDUCT_UNHELPFUL)
+        conduct->forgiven_ms = round->now_ms;
+    else if (!on_probation(round, conduct))
+        conduct->retry_wait_ms = 0;
+    conduct->stalled = false;
+    conduct->retry_ms = 0;
+    set_class(round, domain, CONDUCT_COOPERATIVE, "let go what it was asked for");
 }
 
 /* The pause after one more failure. */
@@ -108,52 +249,67 @@ static void fail(struct round *round, struct domain *domain)
 {
     struct conduct *conduct = &domain->conduct;
 
-    if (uses_what_it_holds(round, domain)) {
-        conduct->stalled = true;
+    if (conduct_trusted(domain) && !conduct->stalled && !on_probation(round, conduct))
+        conduct->retry_wait_ms = 0;
+    if (conduct->class != CONDUCT_MALICIOUS) {
+        conduct->stalled = uses_what_it_holds(round, domain);
         conduct->stalled_at_kib = domain->actual_kib;
-    } else {
-        set_class(round, domain, CONDUCT_UNHELPFUL, "was asked to shrink and does not");
+        if (!conduct->stalled)
+            set_class(round, domain, CONDUCT_UNHELPFUL, "was asked to shrink and does not");
     }
+    conduct->late_ms = 0;
+    conduct->asked_ms = 0;
     conduct->retry_wait_ms = longer(conduct->retry_wait_ms);
     conduct->retry_ms = round->now_ms + conduct->retry_wait_ms;
 }
 
-/* It holds more than it was asked to. */
-static void watch_debt(struct round *round, struct domain *domain)
+/* It holds, or held at the last look, more than it was asked to: what it has let go since pays for the
+ * time that this would have taken at its own speed, SHARE times. */
+static void watch_debt(struct round *round, struct domain *domain, uint64_t elapsed_ms)
 {
     struct conduct *conduct = &domain->conduct;
-    uint64_t owed = domain->actual_kib - asked_kib(domain);
-    uint64_t progress = owed / PROGRESS_SHARE > PROGRESS_KIB ? owed / PROGRESS_SHARE : PROGRESS_KIB;
+    uint64_t before = larger(conduct->seen_kib, domain->actual_kib);
+    uint64_t given = before - domain->actual_kib;
 
     if (round->now_ms < conduct->retry_ms)
         return;
     if (conduct->asked_ms == 0) {
-        conduct->asked_ms = round->now_ms;
-        conduct->asked_from_kib = domain->actual_kib;
-        conduct->low_kib = domain->actual_kib;
+        conduct->asked_ms = round->now_ms - elapsed_ms;
+        conduct->asked_from_kib = before;
+        conduct->asked_to_kib = asked_kib(domain);
         conduct->progress_ms = round->now_ms;
-        return;
     }
-    if (domain->actual_kib + progress <= conduct->low_kib) {
-        conduct->low_kib = domain->actual_kib;
+    conduct->asked_from_kib = larger(conduct->asked_from_kib, domain->actual_kib);
+    conduct->asked_to_kib = smaller(conduct->asked_to_kib, asked_kib(domain));
+    if (given > 0)
         conduct->progress_ms = round->now_ms;
-        if (conduct->asked_from_kib - conduct->low_kib >= TOLERANCE_KIB)
-            succeed(round, domain);
-    } else if (round->now_ms - conduct->progress_ms >= PATIENCE_MS) {
+    conduct->work_ms += elapsed_ms;
+    conduct->work_kib += given;
+    if (conduct->work_ms >= SAMPLE_MS || !conduct_owes(domain))
+        take_sample(conduct);
+    conduct->late_ms += elapsed_ms;
+    conduct->late_ms -=
+        smaller(conduct->late_ms, given * 1000 * SHARE / own_speed_kib_s(round, domain));
+    deliver(round, domain);
+    if (!conduct_owes(domain))
+        conduct->asked_ms = 0;
+    else if (conduct->late_ms >= patience_ms(round, domain))
         fail(round, domain);
-    }
 }
 
-/* It holds no more than it was asked to. */
-static void close_debt(struct round *round, struct domain *domain)
+static void watch_giving(struct round *round, struct domain *domain, uint64_t elapsed_ms)
 {
     struct conduct *conduct = &domain->conduct;
 
-    /* Less than the tolerance let go: its target was moved to where it is, which proves nothing. */
-    if (conduct->asked_ms != 0 && conduct->asked_from_kib >= domain->actual_kib + TOLERANCE_KIB)
-        succeed(round, domain);
+    if (larger(conduct->seen_kib, domain->actual_kib) > asked_kib(domain) + TOLERANCE_KIB) {
+        watch_debt(round, domain, elapsed_ms);
+        return;
+    }
     conduct->asked_ms = 0;
+    conduct->late_ms -= smaller(conduct->late_ms, elapsed_ms / LATE_FORGET);
 }
+
+/* ---- waiting ---- */
 
 /* It holds less than its target: its driver may be asleep. What is promised to one that does not take
  * it is nobody else's meanwhile, so it is taken back, for growing times. */
@@ -165,34 +321,184 @@ static void watch_shortfall(const struct round *round, struct domain *domain)
         conduct->short_ms = 0;
         return;
     }
-    if (conduct->short_ms != 0 && domain->actual_kib >= conduct->short_kib + PROGRESS_KIB)
+    if (conduct->short_ms != 0 && domain->actual_kib >= conduct->short_kib + SHORT_PROGRESS_KIB)
         conduct->short_wait_ms = 0;
     if (conduct->short_ms != 0 && round->now_ms - conduct->short_ms >= SHORT_PATIENCE_MS
         && round->now_ms >= conduct->short_retry_ms) {
         conduct->short_wait_ms = longer(conduct->short_wait_ms);
         conduct->short_retry_ms = round->now_ms + conduct->short_wait_ms;
     }
-    if (conduct->short_ms == 0 || domain->actual_kib >= conduct->short_kib + PROGRESS_KIB) {
+    if (conduct->short_ms == 0 || domain->actual_kib >= conduct->short_kib + SHORT_PROGRESS_KIB) {
         conduct->short_ms = round->now_ms;
         conduct->short_kib = domain->actual_kib;
     }
 }
 
-static void judge(struct round *round, struct domain *domain)
+/* ---- taking ---- */
+
+static void offend(struct round *round, struct domain *domain, const char *why)
 {
-    if (!domain->managed || !domain->has_target || domain->phase != PHASE_RUNNING) {
-        domain->conduct.asked_ms = 0;
-        domain->conduct.short_ms = 0;
+    struct conduct *conduct = &domain->conduct;
+
+    if (conduct->class != CONDUCT_MALICIOUS) {
+        bool again =
+            conduct->penance_ms != 0 && round->now_ms - conduct->atone_ms < PENANCE_MEMORY_MS;
+
+        conduct->penance_ms =
+            again ? smaller(conduct->penance_ms * 2, PENANCE_MOST_MS) : PENANCE_FIRST_MS;
+        conduct->stalled = false;
+        set_class(round, domain, CONDUCT_MALICIOUS, why);
+    }
+    conduct->atone_ms = round->now_ms + conduct->penance_ms;
+}
+
+/* The order under which it stands is ours, and the one of the last look: what it does under another
+ * it may do by that. */
+static bool same_order(const struct domain *domain)
+{
+    const struct conduct *conduct = &domain->conduct;
+
+    return conduct->seen_ms != 0 && domain->target_kib == conduct->seen_target_kib
+           && domain->cap_kib == conduct->seen_cap_kib
+           && domain->cap_kib <= domain->target_kib + domain->slack_kib;
+}
+
+/* Another order: what it may hold under it. One that was on its way up may run on for a moment. */
+static void take_order(const struct round *round, struct domain *domain)
+{
+    struct conduct *conduct = &domain->conduct;
+    bool lowered = domain->target_kib < conduct->seen_target_kib;
+
+    if (conduct->seen_ms == 0
+        || (lowered && conduct->seen_kib + TAKE_KIB < conduct->seen_target_kib))
+        conduct->race_ms = round->now_ms + RACE_MS;
+    conduct->base_kib = larger(asked_kib(domain), domain->actual_kib);
+    conduct->pressed = false;
+}
+
+/* A PV guest's balloon holds its target to the page. One that let go what it was asked for but for the
+ * slack that its cap leaves, and says itself that it could, has taken that. */
+static bool presses(const struct round *round, const struct domain *domain)
+{
+    return domain->type == DOMAIN_PV && !domain->conduct.pressed && at_cap(domain)
+           && rests(round, domain) && domain->conduct.speed_kib_s != 0 && conduct_trusted(domain)
+           && !uses_what_it_holds(round, domain);
+}
+
+/* Domain 0 is trusted: whoever runs there has no need to steal. */
+static void watch_taking(struct round *round, struct domain *domain)
+{
+    struct conduct *conduct = &domain->conduct;
+    bool takes = false;
+
+    if (!same_order(domain)) {
+        take_order(round, domain);
         return;
     }
-    if (domain->conduct.class == CONDUCT_STARTING && domain->post.dialect != DIALECT_NONE)
+    if (round->now_ms < conduct->race_ms || domain->domid == 0)
+        conduct->base_kib = larger(conduct->base_kib, domain->actual_kib);
+    if (domain->actual_kib > conduct->base_kib + TAKE_KIB) {
+        takes = true;
+        conduct->base_kib = domain->actual_kib;
+        conduct->pressed = true;
+    } else if (presses(round, domain)) {
+        takes = true;
+        conduct->pressed = true;
+    }
+    conduct->base_kib = smaller(conduct->base_kib, larger(asked_kib(domain), domain->actual_kib));
+    if (!takes)
+        return;
+    if (too_many(&conduct->takes, round->now_ms, 1, TAKES, TAKES_MS)
+        || conduct->class == CONDUCT_MALICIOUS)
+        offend(round, domain, "takes memory while it is asked to give");
+}
+
+/* ---- lies and floods ---- */
+
+/* How often since the last look. A count that went back began anew. */
+static uint32_t since(uint32_t count, uint32_t *seen)
+{
+    uint32_t more = count > *seen ? count - *seen : 0;
+
+    *seen = count;
+    return more;
+}
+
+static void watch_posts(struct round *round, struct domain *domain)
+{
+    struct conduct *conduct = &domain->conduct;
+    uint32_t lies = since(domain->post.lies, &conduct->lies_seen);
+    uint32_t floods = since(domain->floods, &conduct->floods_seen);
+
+    if (domain->domid == 0)
+        return;
+    if (too_many(&conduct->lies, round->now_ms, lies, LIES, LIES_MS))
+        offend(round, domain, "reports what cannot be, again and again");
+    if (too_many(&conduct->floods, round->now_ms, floods, FLOODS, FLOODS_MS))
+        offend(round, domain, "floods the store and does not stop");
+}
+
+/* ---- the whole ---- */
+
+/* After its penance it is on probation: one that was asked and has not given yet. */
+static void absolve(struct round *round, struct domain *domain)
+{
+    struct conduct *conduct = &domain->conduct;
+
+    if (conduct->class != CONDUCT_MALICIOUS || round->now_ms < conduct->atone_ms)
+        return;
+    conduct->retry_ms = 0;
+    conduct->retry_wait_ms = 0;
+    set_class(round, domain, CONDUCT_UNHELPFUL, "has taken nothing and told no lies for a while");
+}
+
+/* It was thought to refuse, and then said that it uses what it holds: its agent posts late when it has
+ * much to do. It is asked again as one that stalls. */
+static void believe(struct round *round, struct domain *domain)
+{
+    struct conduct *conduct = &domain->conduct;
+
+    if (conduct->class != CONDUCT_UNHELPFUL || domain->post.at_ms <= conduct->since_ms
+        || conduct->asked_ms != 0 || conduct->forgiven_ms > conduct->since_ms
+        || !uses_what_it_holds(round, domain))
+        return;
+    conduct->stalled = true;
+    conduct->stalled_at_kib = domain->actual_kib;
+    conduct->forgiven_ms = round->now_ms;
+    set_class(round, domain, CONDUCT_COOPERATIVE, "uses what it holds, as it posts");
+}
+
+static void remember(const struct round *round, struct domain *domain)
+{
+    domain->conduct.seen_ms = round->now_ms;
+    domain->conduct.seen_kib = domain->actual_kib;
+    domain->conduct.seen_target_kib = domain->target_kib;
+    domain->conduct.seen_cap_kib = domain->cap_kib;
+}
+
+static void judge(struct round *round, struct domain *domain)
+{
+    struct conduct *conduct = &domain->conduct;
+    uint64_t elapsed_ms = conduct->seen_ms ? round->now_ms - conduct->seen_ms : 0;
+
+    if (!domain->managed || !domain->has_target || domain->phase != PHASE_RUNNING) {
+        conduct->asked_ms = 0;
+        conduct->short_ms = 0;
+        conduct->seen_ms = 0;
+        conduct->seen_kib = 0;
+        return;
+    }
+    elapsed_ms = smaller(elapsed_ms, LOOK_MOST_MS);
+    if (conduct->class == CONDUCT_STARTING && domain->post.dialect != DIALECT_NONE)
         set_class(round, domain, CONDUCT_COOPERATIVE, "posts how its memory is doing");
-    if (conduct_owes(domain))
-        watch_debt(round, domain);
-    else
-        close_debt(round, domain);
+    watch_taking(round, domain);
+    watch_posts(round, domain);
+    absolve(round, domain);
+    watch_giving(round, domain, elapsed_ms);
+    believe(round, domain);
     watch_shortfall(round, domain);
     learn_offset(round, domain);
+    remember(round, domain);
 }
 
 void conduct_judge(struct round *round)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Stage judge: who behaves, from the hypervisor's figures alone. */
+/* Stage judge: who behaves. Giving and taking are judged from the hypervisor's figures alone; what a
+ * domain says counts only where it says what cannot be. */
 #ifndef BALLAST_CONDUCT_H
 #define BALLAST_CONDUCT_H
 
@@ -10,5 +11,9 @@ void conduct_judge(struct round *round);
 
 /* True when the domain holds more than its target asks for, by more than any offset explains. */
 bool conduct_owes(const struct domain *domain);
+
+/* True for a domain that is neither unhelpful nor malicious: what it holds is counted on, and it may
+ * have more than its guarantee. */
+bool conduct_trusted(const struct domain *domain);
 
 #endif

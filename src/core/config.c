@@ -17,9 +17,12 @@
 #include "util/units.h"
 
 #define DOM0_NAME "Domain-0"
-#define UUID_TEXT_SIZE 37
 
 #define PRIORITY_MAX 1000
+
+/* Of Xen's credit schedulers: 16 bits each. */
+#define CPU_WEIGHT_MAX 65535
+#define CPU_CAP_MAX 65535
 #define MINUTE_MS (60 * 1000)
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -31,12 +34,15 @@ struct key;
 /* Writes what text says into *object, a struct config or limits. False: text is no such value. */
 typedef bool take_fn(const struct key *key, const char *text, void *object);
 
+struct reader;
+
 struct key {
     const char *name;
     const char *value;    /* the default, as the file has it */
     const char *expected; /* in a fault: "NAME = VALUE; expected ..." */
     const char *help;
-    take_fn *take; /* NULL for `defaults` and `domains`, which are more than one value */
+    take_fn *take; /* NULL for what is more than one value */
+    void (*read_list)(struct reader *reader);
     size_t offset; /* of the member */
     int64_t min;
     int64_t max;
@@ -125,6 +131,9 @@ static bool take_number(const struct key *key, const char *text, void *object)
 
 #define SIZE_EXPECTED "a size such as \"64M\" or \"1G\""
 
+static void read_remedies(struct reader *reader);
+static void read_domains(struct reader *reader);
+
 static const struct key host_keys[] = {
     {
         .name = "policy",
@@ -211,6 +220,13 @@ static const struct key host_keys[] = {
         .max = 60 * MINUTE_MS,
     },
     {
+        .name = "remedies",
+        .value = "[ \"event\" ]",
+        .expected = "a list such as [ \"cpu-weight=64\", \"cpu-cap=50\", \"event\" ]",
+        .help = "what is done about a malicious domain, beyond its memory",
+        .read_list = read_remedies,
+    },
+    {
         .name = "defaults",
         .value = "\"weight=256, min=0, max=0, size=0, priority=0\"",
         .expected = "a string such as \"weight=256, min=128M\"",
@@ -221,6 +237,7 @@ static const struct key host_keys[] = {
         .value = "[ ]",
         .expected = "a list such as [ \"web-*, weight=512\", \"db, min=1G\" ]",
         .help = "of domains by name, pattern or UUID; the first that matches counts",
+        .read_list = read_domains,
     },
 };
 
@@ -338,17 +355,6 @@ static bool limits_agree(const struct limits *limits, char *error, size_t error_
 
 /* Rules and domains. */
 
-static void uuid_text(const uint8_t uuid[16], char text[UUID_TEXT_SIZE])
-{
-    size_t used = 0;
-
-    for (size_t i = 0; i < 16; i++) {
-        const char *dash = i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "";
-
-        used += (size_t)snprintf(text + used, UUID_TEXT_SIZE - used, "%s%02x", dash, uuid[i]);
-    }
-}
-
 static bool is_uuid(const char *pattern)
 {
     static const char form[] = "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx";
@@ -398,7 +404,7 @@ static bool find_limits(const struct config *config, const struct domain *domain
     const struct rule *rule;
     const struct rule *override;
 
-    uuid_text(domain->uuid, uuid);
+    domain_uuid_text(domain->uuid, uuid);
     rule = find_rule(config, domain, uuid);
     override = find_override(config, uuid);
     if (rule)
@@ -448,6 +454,7 @@ void config_init(struct config *ret_config)
         .interval_ms = 1000,
         .gather_ms = 50,
         .grace_ms = 30 * 1000,
+        .remedies = { .event = true },
         .defaults = { .weight = 256 },
         .generation = next_generation(),
     };
@@ -655,12 +662,58 @@ static void read_domains(struct reader *reader)
     }
 }
 
-/* All but `domains`, which is read after `defaults`. */
+static void read_remedy(struct reader *reader, int line, char *text)
+{
+    struct remedies *remedies = &reader->config.remedies;
+    int64_t number = 0;
+    char *value;
+    const char *name = cfgfile_word(&text, &value);
+
+    if (strcmp(name, "event") == 0 && !value)
+        remedies->event = true;
+    else if (strcmp(name, "cpu-weight") == 0 && value
+             && units_parse_int(value, 1, CPU_WEIGHT_MAX, &number) == 0)
+        remedies->cpu_weight = (uint32_t)number;
+    else if (strcmp(name, "cpu-cap") == 0 && value
+             && units_parse_int(value, 1, CPU_CAP_MAX, &number) == 0)
+        remedies->cpu_cap = (uint32_t)number;
+    else
+        fault(reader, line,
+              "'%s%s%s' is no remedy; expected cpu-weight= from 1 to %d, cpu-cap= from 1 to %d, or "
+              "event",
+              name, value ? "=" : "", value ? value : "", CPU_WEIGHT_MAX, CPU_CAP_MAX);
+}
+
+/* A list that is there takes the place of the default. */
+static void read_remedies(struct reader *reader)
+{
+    int count = cfgfile_list(reader->file, "remedies");
+
+    if (count >= 0)
+        reader->config.remedies = (struct remedies){ 0 };
+    for (int i = 0; i < count; i++) {
+        int line;
+        const char *item = cfgfile_item(reader->file, "remedies", i, &line);
+        char *copy = item ? strdup(item) : NULL;
+
+        if (copy && *copy)
+            read_remedy(reader, line, copy);
+        else if (item && copy)
+            fault(reader, line, "an empty remedy; expected one such as \"event\"");
+        else if (item)
+            out_of_memory(reader);
+        else
+            fault(reader, line, "a list in the list remedies; expected strings in it");
+        free(copy);
+    }
+}
+
+/* All but lists, which are read after `defaults`. */
 static void read_setting(struct reader *reader, const char *name, int line)
 {
     const struct key *key = find_key(host_keys, COUNT(host_keys), name);
     const char *text = cfgfile_string(reader->file, name, NULL);
-    bool is_list = key && strcmp(name, "domains") == 0;
+    bool is_list = key && key->read_list;
     char names[256];
     char error[300];
 
@@ -694,7 +747,10 @@ int config_read(const char *file, FILE *report, struct config *ret_config)
     config_init(&reader.config);
     for (size_t i = 0; (name = cfgfile_key(reader.file, i, &line)); i++)
         read_setting(&reader, name, line);
-    read_domains(&reader);
+    for (size_t i = 0; i < COUNT(host_keys); i++) {
+        if (host_keys[i].read_list)
+            host_keys[i].read_list(&reader);
+    }
     faults = cfgfile_faults(reader.file);
     cfgfile_free(reader.file);
     if (faults > 0) {
@@ -788,7 +844,7 @@ static int set_limit(struct config *config, const struct domain *domain, const c
         return complain(error, error_size, "%s=%.64s; expected %s", name, value, key->expected);
     if (!limits_agree(&limits, error, error_size))
         return -EINVAL;
-    uuid_text(domain->uuid, uuid);
+    domain_uuid_text(domain->uuid, uuid);
     override = make_override(config, uuid);
     if (!override)
         return complain(error, error_size,

@@ -34,6 +34,13 @@ struct rule {
     struct limits limits;
 };
 
+/* What is done about a malicious domain, beyond its memory. */
+struct remedies {
+    uint32_t cpu_weight; /* 0: left as it is */
+    uint32_t cpu_cap;    /* percent of one CPU; 0: left as it is */
+    bool event;          /* the operator is told */
+};
+
 struct config {
     char policy[POLICY_TEXT_SIZE]; /* a name, or a program: core/policy.h */
     uint64_t policy_deadline_ms;   /* a program answers within this */
@@ -44,6 +51,7 @@ struct config {
     uint64_t interval_ms; /* a round at the latest after this */
     uint64_t gather_ms;   /* wait for what comes together before a round */
     uint64_t grace_ms;    /* after a domain's start nothing is taken from it */
+    struct remedies remedies;
     struct limits defaults;
     struct rule *rules; /* first match wins */
     size_t rule_count;

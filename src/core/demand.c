@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "core/demand.h"
 
+#include "core/conduct.h"
 #include "util/bounds.h"
 
 /* Room to grow into, beyond what a domain uses: a guest that allocates 100 MiB/s gets its next
@@ -32,6 +33,18 @@
 
 /* A post that differs by less can wait: no call would follow from it. */
 #define NEWS_KIB 2048
+
+/* What a domain asked for by its pressure, and got, it must use: a quarter of it at least is no longer
+ * free so long after. Linux fills what it is given with what it had to
+ * drop within seconds (measured: 185,000 refaults in 5 s). */
+#define PLEA_MS 10000
+#define PLEA_USED_SHARE 4
+
+/* Each time that it does not, half of what it would get for pressure is doubted; honest guests do that
+ * now and then (what was pressed has ended). Doubt fades within so long, and goes by half each time that
+ * the memory is used. At most this: some of it is always given, since who is doubted may be in need. */
+#define DOUBT_MOST 900
+#define DOUBT_FADES_MS 600000
 
 /* How much a count grew per second, 0 when it was not posted or went back. */
 static uint64_t per_second(uint64_t now, uint64_t before, uint64_t elapsed_ms)
@@ -65,8 +78,10 @@ static uint64_t stated_kib(const struct domain *domain, uint64_t elapsed_ms)
     const struct post *post = &domain->post;
     uint64_t rise = 0;
 
+    /* Nothing shows whether it uses what it wishes: that counts up to what its weight gives it, and
+     * more it has of the surplus. Its margin is in it. */
     if (post->dialect == DIALECT_SELFBALLOON)
-        return larger(post->wish_kib, post->minimum_kib); /* its margin is in it */
+        return larger(smaller(post->wish_kib, domain->entitled_kib), post->minimum_kib);
     if (elapsed_ms > 0 && post->used_kib > domain->demand.used_kib)
         rise = (post->used_kib - domain->demand.used_kib) * 1000 / larger(elapsed_ms, 1000);
     return post->used_kib + post->cache_kib + rise;
@@ -133,6 +148,64 @@ static uint64_t boost_step_kib(const struct domain *domain, uint64_t stall, uint
     return domain->post.held_kib / 4;
 }
 
+/* What is free inside, by this post. */
+static uint64_t free_kib(const struct post *post)
+{
+    return post->report.free_kib == REPORT_ABSENT ? post->report.available_kib
+                                                  : post->report.free_kib;
+}
+
+/* Doubt fades with time, whatever it does. */
+static void fade(struct demand *demand, uint64_t now_ms)
+{
+    uint64_t steps = (now_ms - demand->doubt_ms) * DOUBT_MOST / DOUBT_FADES_MS;
+
+    if (demand->doubt == 0) {
+        demand->doubt_ms = now_ms;
+    } else if (steps > 0) {
+        demand->doubt -= (uint32_t)smaller(steps, demand->doubt);
+        demand->doubt_ms = now_ms;
+    }
+}
+
+/* It was given memory on its word: did it use that? */
+static void settle_plea(struct domain *domain)
+{
+    struct demand *demand = &domain->demand;
+    const struct post *post = &domain->post;
+    uint64_t more = free_kib(post) - smaller(free_kib(post), demand->plea_free_kib);
+    bool given = post->held_kib >= demand->plea_kib;
+    bool used = more < demand->plea_unused_kib;
+
+    if (demand->plea_kib == 0 || post->at_ms - demand->plea_ms < PLEA_MS)
+        return;
+    if (given && used) {
+        demand->doubt /= 2;
+    } else if (given) {
+        demand->doubt += (DOUBT_MOST - demand->doubt + 1) / 2;
+        demand->boost_kib /= 2;
+    }
+    demand->plea_kib = 0;
+}
+
+/* What pressure adds beyond what the domain uses; it is to be explained when it has come. */
+static void plead(struct domain *domain, uint64_t step)
+{
+    struct demand *demand = &domain->demand;
+    const struct post *post = &domain->post;
+
+    step = step * (1000 - demand->doubt) / 1000;
+    if (post->held_kib + step <= demand->raw_kib + demand->boost_kib)
+        return;
+    demand->boost_kib = post->held_kib + step - demand->raw_kib;
+    if (demand->plea_kib != 0)
+        return;
+    demand->plea_kib = post->held_kib + step - step / PLEA_USED_SHARE;
+    demand->plea_unused_kib = step - step / PLEA_USED_SHARE;
+    demand->plea_free_kib = free_kib(post);
+    demand->plea_ms = post->at_ms;
+}
+
 /* A post came: what it says, and what it says of the time since the one before. */
 static void take_post(struct domain *domain)
 {
@@ -149,8 +222,10 @@ static void take_post(struct domain *domain)
         uint64_t step = boost_step_kib(domain, stall, swap_in);
 
         demand->calm = stall < STALL_LOW;
-        if (step > 0 && post->held_kib + step > demand->raw_kib + demand->boost_kib)
-            demand->boost_kib = post->held_kib + step - demand->raw_kib;
+        fade(demand, post->at_ms);
+        settle_plea(domain);
+        if (step > 0)
+            plead(domain, step);
     }
     demand->post_ms = post->at_ms;
     demand->used_kib = post->used_kib;
@@ -198,21 +273,23 @@ static void ask(struct domain *domain, uint64_t kib)
     domain->need_kib = kib;
 }
 
-/* Of a domain that says nothing, only what it holds is known: it needs what its weight gives it,
- * between its minimum and maximum, were everybody to use all they may. The pool is nobody's. */
-static void estimate_silent(struct round *round)
+/* What its weight gives each domain that shares, between its minimum and maximum, were everybody to use
+ * all they may. The pool is nobody's. The others: their guarantee, or what they hold and may. */
+static void entitle(struct round *round)
 {
     uint64_t there = round->share_kib > round->pool_kib ? round->share_kib - round->pool_kib : 0;
     size_t n = 0;
-    size_t silent = 0;
 
     for (size_t i = 0; i < round->count; i++) {
-        const struct domain *domain = &round->domains[i];
+        struct domain *domain = &round->domains[i];
 
+        domain->entitled_kib = domain->actual_kib;
+        if (domain->managed)
+            domain->entitled_kib = clamp(domain->actual_kib, domain->min_kib, domain->max_kib);
+        if (!conduct_trusted(domain))
+            domain->entitled_kib = domain->min_kib;
         if (!domain->shares)
             continue;
-        if (!post_usable(&domain->post, round->now_ms))
-            silent++;
         round->fill[n] = (struct fill_item){
             .floor_kib = domain->min_kib,
             .ceiling_kib = domain->max_kib,
@@ -220,30 +297,29 @@ static void estimate_silent(struct round *round)
         };
         round->fill_index[n++] = (uint32_t)i;
     }
-    if (silent == 0)
-        return;
     (void)fill(round->fill, n, there);
     for (size_t k = 0; k < n; k++) {
         struct domain *domain = &round->domains[round->fill_index[k]];
 
-        if (!post_usable(&domain->post, round->now_ms))
-            ask(domain, larger(round->fill[k].given_kib, domain->min_kib));
+        domain->entitled_kib = larger(round->fill[k].given_kib, domain->min_kib);
     }
 }
 
 void demand_estimate(struct round *round)
 {
-    estimate_silent(round);
+    entitle(round);
     for (size_t i = 0; i < round->count; i++) {
         struct domain *domain = &round->domains[i];
 
         if (!domain->managed)
             ask(domain, domain->actual_kib);
-        else if (domain->conduct.class == CONDUCT_UNHELPFUL)
+        else if (!conduct_trusted(domain))
             ask(domain, domain->min_kib);
         else if (post_usable(&domain->post, round->now_ms))
             estimate(round, domain);
-        else if (!domain->shares)
+        else if (domain->shares)
+            ask(domain, domain->entitled_kib); /* of one that says nothing, only that is known */
+        else
             ask(domain, clamp(domain->actual_kib, domain->min_kib, domain->max_kib));
         domain->available_kib = (int64_t)domain->actual_kib - (int64_t)domain->need_kib;
     }

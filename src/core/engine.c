@@ -118,7 +118,7 @@ static uint64_t bottom_of(const struct round *round, const struct domain *domain
  * given gets no more than it holds for a while. */
 static uint64_t top_of(const struct round *round, const struct domain *domain)
 {
-    if (domain->conduct.class == CONDUCT_UNHELPFUL)
+    if (!conduct_trusted(domain))
         return domain->min_kib;
     if (round->now_ms >= domain->conduct.short_retry_ms)
         return domain->max_kib;
@@ -187,8 +187,7 @@ static void reckon(struct round *round)
 
         round->promised_kib += untaken;
         domain->shares =
-            touchable(domain)
-            && (domain->conduct.class != CONDUCT_UNHELPFUL || domain->actual_kib < domain->min_kib);
+            touchable(domain) && (conduct_trusted(domain) || domain->actual_kib < domain->min_kib);
         if (!domain->shares) {
             share -= (int64_t)untaken;
             continue;
@@ -311,6 +310,20 @@ static void apply(struct engine *engine)
     }
 }
 
+static void keep_accounts(struct round *round)
+{
+    for (size_t i = 0; i < round->count; i++) {
+        struct domain *domain = &round->domains[i];
+        struct bill_sizes sizes = {
+            .held_kib = domain->actual_kib,
+            .entitled_kib = domain->entitled_kib,
+            .need_kib = domain->need_kib,
+        };
+
+        domain->goodness = bill_add(&domain->bill, &sizes, round->now_ms);
+    }
+}
+
 static enum reason reason_of(const struct round *round, const struct domain *domain)
 {
     uint64_t held = domain->actual_kib;
@@ -320,6 +333,8 @@ static enum reason reason_of(const struct round *round, const struct domain *dom
         return REASON_UNMANAGED;
     if (!touchable(domain))
         return REASON_UNTOUCHED;
+    if (domain->conduct.class == CONDUCT_MALICIOUS)
+        return REASON_MALICIOUS;
     if (domain->conduct.class == CONDUCT_UNHELPFUL)
         return REASON_UNHELPFUL;
     if (round->now_ms - domain->started_ms < round->grace_ms && domain->want_kib <= held)
@@ -418,6 +433,7 @@ int engine_round(struct engine *engine, uint64_t *ret_next_ms)
     pace_moderate(round);
     guard(round);
     apply(engine);
+    keep_accounts(round);
     give_reasons(round);
     tell(engine);
     engine->next_ms = next_ms(engine);
@@ -437,7 +453,7 @@ void engine_totals(const struct engine *engine, struct engine_totals *ret_totals
         if (!touchable(domain))
             continue;
         totals.guaranteed_kib += domain->min_kib;
-        if (domain->conduct.class == CONDUCT_UNHELPFUL) {
+        if (!conduct_trusted(domain)) {
             totals.unhelpful++;
             continue;
         }

@@ -45,7 +45,7 @@ struct engine_totals {
     uint64_t freeable_kib;     /* what could be taken without hurting: down to need */
     uint64_t freeable_min_kib; /* down to the minimums */
     uint64_t guaranteed_kib;   /* sum of the minimums */
-    uint64_t unhelpful;        /* domains so judged */
+    uint64_t unhelpful;        /* domains that are not trusted: unhelpful or malicious */
 };
 void engine_totals(const struct engine *engine, struct engine_totals *ret_totals);
 

@@ -151,11 +151,11 @@ static uint64_t stay(const struct domain *domain)
 {
     uint64_t here = target_for(domain, domain->actual_kib);
 
-    if (domain->conduct.class != CONDUCT_UNHELPFUL)
+    if (conduct_trusted(domain))
         here = smaller(here, target_for(domain, domain->conduct.stalled_at_kib));
     if (domain->target_kib <= here && here - domain->target_kib <= STEP_KIB)
         return domain->target_kib;
-    if (domain->conduct.class != CONDUCT_UNHELPFUL)
+    if (conduct_trusted(domain))
         return here;
     here = domain->actual_kib > domain->slack_kib ? domain->actual_kib - domain->slack_kib : 0;
     return larger(here, target_for(domain, domain->min_kib));

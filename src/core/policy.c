@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/conduct.h"
+
 /* A table, not constructors: the linker drops an object that nobody names. */
 static const struct policy *const policies[] = {
     &policy_weighted,
@@ -161,7 +163,7 @@ void policy_hold(struct round *round)
         struct domain *domain = &round->domains[i];
 
         domain->want_kib = domain->actual_kib;
-        if (domain->conduct.class == CONDUCT_UNHELPFUL && domain->min_kib < domain->actual_kib)
+        if (!conduct_trusted(domain) && domain->min_kib < domain->actual_kib)
             domain->want_kib = domain->min_kib;
     }
 }

@@ -23,6 +23,8 @@ enum dialect {
 
 struct post {
     enum dialect dialect; /* of the last good post */
+    uint32_t lies;        /* of our dialect: posts that could be read and said what cannot be */
+    uint64_t lie_seq;     /* of the last of these */
     bool bad;           /* the last post did not parse; the one before it is not believed either */
     uint64_t at_ms;     /* when the last good post was read */
     uint64_t held_kib;  /* what the domain held then */

@@ -79,6 +79,15 @@ static bool make_room(struct round *round)
     return ok;
 }
 
+/* A domain's end, with what it has had. */
+static void note_gone(struct round *round, const struct domain *domain, const char *how)
+{
+    char bill[EVENT_TEXT_SIZE];
+
+    bill_say(&domain->bill, bill, sizeof(bill));
+    round_note(round, EVENT_DOMAIN_GONE, domain, "%s; %s", how, bill);
+}
+
 struct domain *round_see(struct round *round, uint32_t domid, const uint8_t uuid[16])
 {
     size_t at = position(round, domid);
@@ -90,7 +99,7 @@ struct domain *round_see(struct round *round, uint32_t domid, const uint8_t uuid
             domain->seen = true;
             return domain;
         }
-        round_note(round, EVENT_DOMAIN_GONE, domain, "replaced by another with its domid");
+        note_gone(round, domain, "replaced by another with its domid");
     } else {
         if (!make_room(round))
             return NULL;
@@ -115,7 +124,7 @@ void round_end(struct round *round)
         struct domain *domain = &round->domains[i];
 
         if (!domain->seen) {
-            round_note(round, EVENT_DOMAIN_GONE, domain, "gone");
+            note_gone(round, domain, "gone");
             continue;
         }
         if (!domain->told && domain->phase != PHASE_BUILDING) {
@@ -159,10 +168,24 @@ void round_note(struct round *round, enum event_kind kind, const struct domain *
     event = &round->events[round->event_count++];
     event->kind = kind;
     event->domid = domain ? domain->domid : UINT32_MAX;
+    memset(event->uuid, 0, sizeof(event->uuid));
+    if (domain)
+        memcpy(event->uuid, domain->uuid, sizeof(event->uuid));
     (void)snprintf(event->name, sizeof(event->name), "%s", domain ? domain->name : "");
     va_start(args, format);
     (void)vsnprintf(event->text, sizeof(event->text), format, args);
     va_end(args);
+}
+
+void domain_uuid_text(const uint8_t uuid[16], char ret_text[UUID_TEXT_SIZE])
+{
+    size_t used = 0;
+
+    for (size_t i = 0; i < 16; i++) {
+        const char *dash = i == 4 || i == 6 || i == 8 || i == 10 ? "-" : "";
+
+        used += (size_t)snprintf(ret_text + used, UUID_TEXT_SIZE - used, "%s%02x", dash, uuid[i]);
+    }
 }
 
 const char *domain_type_name(enum domain_type type)
@@ -192,6 +215,7 @@ const char *conduct_name(enum conduct_class class)
         [CONDUCT_STARTING] = "starting",
         [CONDUCT_COOPERATIVE] = "cooperative",
         [CONDUCT_UNHELPFUL] = "unhelpful",
+        [CONDUCT_MALICIOUS] = "malicious",
     };
 
     return names[class];
@@ -230,6 +254,7 @@ static const struct {
     [REASON_UNTOUCHED] = { "untouched", "is not touched now" },
     [REASON_STARTING] = { "starting", "keeps what it was started with" },
     [REASON_UNHELPFUL] = { "unhelpful", "does not let go what it is asked for" },
+    [REASON_MALICIOUS] = { "malicious", "takes instead of giving: has its guarantee only" },
     [REASON_STALLED] = { "stalled", "cannot let go more now" },
     [REASON_MINIMUM_SHORT] = { "minimum-short", "goes short: the minimums do not fit the host" },
     [REASON_WAITING] = { "waiting", "waits for memory that is not free yet" },

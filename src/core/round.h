@@ -15,6 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/bill.h"
 #include "core/fill.h"
 #include "core/guard.h"
 #include "core/post.h"
@@ -41,7 +42,8 @@ enum domain_phase {
 enum conduct_class {
     CONDUCT_STARTING, /* no sign of a balloon driver yet */
     CONDUCT_COOPERATIVE,
-    CONDUCT_UNHELPFUL,
+    CONDUCT_UNHELPFUL, /* does not let go what it is asked for */
+    CONDUCT_MALICIOUS, /* takes while it is asked to give, tells lies, or floods the store */
 };
 
 /* Why a domain has what it has: one reason, set in one function (engine.c: reason_of()). */
@@ -50,6 +52,7 @@ enum reason {
     REASON_UNTOUCHED,     /* being built, paused, shut down or dying */
     REASON_STARTING,      /* in its grace: nothing is taken */
     REASON_UNHELPFUL,     /* does not let go what it is asked for */
+    REASON_MALICIOUS,     /* takes while it is asked to give: its guarantee only */
     REASON_STALLED,       /* cannot let go more now: it uses its memory */
     REASON_MINIMUM_SHORT, /* the minimums do not fit the host */
     REASON_WAITING,       /* memory that it should have is not free yet */
@@ -97,23 +100,58 @@ struct limits {
     int32_t priority;  /* higher is served first */
 };
 
+/* How often something happened since since_ms. */
+struct tally {
+    uint64_t since_ms;
+    uint32_t count;
+};
+
 /* Stage judge: what was asked of the domain, and what it did. */
 struct conduct {
     enum conduct_class class;
     uint64_t since_ms; /* in this class */
     const char *why;   /* it is in this class: a constant phrase; NULL: since it was first seen */
-    bool stalled;      /* asked to shrink, makes no progress, and uses what it holds */
+
+    /* giving */
+    bool stalled; /* asked to shrink, makes no progress, and uses what it holds */
     uint64_t stalled_at_kib;
     uint64_t asked_ms;       /* begin of the outstanding request to shrink; 0: none */
     uint64_t asked_from_kib; /* held when it was asked */
-    uint64_t low_kib;        /* least held since then, at the last real progress */
-    uint64_t progress_ms;    /* time of the last real progress */
+    uint64_t asked_to_kib;   /* the least that it was asked to hold since */
+    uint64_t progress_ms;    /* time of the last progress */
+    uint64_t speed_kib_s;    /* what it has shown that it can let go; 0: not known */
+    uint64_t work_ms;        /* of the sample of its speed that is being taken */
+    uint64_t work_kib;
+    uint64_t late_ms; /* it is behind its own speed by so much */
+
+    /* waiting */
     uint64_t short_ms;       /* below its target without progress since; 0: not */
     uint64_t short_kib;      /* held then */
     uint64_t short_retry_ms; /* not to have more than it holds before: it does not take it */
     uint64_t short_wait_ms;  /* the pause after the next failure to grow */
-    uint64_t retry_ms;       /* not asked again before */
-    uint64_t retry_wait_ms;  /* the pause after the next failure */
+
+    /* taking */
+    uint64_t base_kib; /* least held under this target, or what it may hold: above is taken */
+    uint64_t race_ms;  /* it may still be on its way up to an older target before */
+    bool pressed;      /* that it rests at its cap was counted under this target */
+    uint32_t lies_seen;
+    uint32_t floods_seen;
+    struct tally takes;
+    struct tally lies;
+    struct tally floods;
+
+    /* forgiving */
+    uint64_t retry_ms;      /* not asked again before */
+    uint64_t retry_wait_ms; /* the pause after the next failure */
+    uint64_t forgiven_ms;   /* last time that it was; 0: never */
+    uint64_t atone_ms;      /* malicious until then, without a new offence */
+    uint64_t penance_ms;    /* how long that takes from an offence */
+
+    /* the last look at it while it ran */
+    uint64_t seen_ms; /* 0: none */
+    uint64_t seen_kib;
+    uint64_t seen_target_kib;
+    uint64_t seen_cap_kib;
 };
 
 /* Stage estimate: the memory of the loop on one domain's posts. */
@@ -122,11 +160,32 @@ struct demand {
     uint64_t used_kib; /* held and not droppable, by that post */
     uint64_t stall_us; /* counts of that post */
     uint64_t swap_in_pages;
-    bool calm;           /* no pressure between the last two posts: the boost may go */
-    uint64_t raw_kib;    /* what it uses by that post, and the rise that it goes on with */
-    uint64_t margin_kib; /* room to grow into, by that post */
-    uint64_t boost_kib;  /* what pressure added */
+    bool calm;      /* no pressure between the last two posts: the boost may go */
+    uint32_t doubt; /* thousandths by which what pressure would add is cut: it asked without need */
+    uint64_t doubt_ms;        /* since when it fades */
+    uint64_t plea_kib;        /* given on its word, to be used by it; 0: nothing */
+    uint64_t plea_ms;         /* the post that asked */
+    uint64_t plea_free_kib;   /* free in it then */
+    uint64_t plea_unused_kib; /* when so much more is free after it, it was not used */
+    uint64_t raw_kib;         /* what it uses by that post, and the rise that it goes on with */
+    uint64_t margin_kib;      /* room to grow into, by that post */
+    uint64_t boost_kib;       /* what pressure added */
     uint64_t updated_ms;
+};
+
+/* A domain's share of the CPUs, as the scheduler counts: cap in percent of one CPU, 0: none. */
+struct sched {
+    uint32_t weight;
+    uint32_t cap;
+};
+
+/* What was done about a malicious domain. */
+struct remedy {
+    bool applied;
+    bool told;
+    struct sched was; /* before */
+    struct sched set;
+    uint64_t retry_ms; /* a call failed: not tried before */
 };
 
 struct domain {
@@ -152,6 +211,7 @@ struct domain {
     uint64_t static_max_kib;
     uint64_t slack_kib; /* cap above target, as the toolstack's call sets it */
     struct post post;
+    uint32_t floods; /* times that it flooded the store and was not listened to for a while */
 
     /* configuration, applied by config_apply() */
     uint64_t config_generation;
@@ -171,6 +231,7 @@ struct domain {
     struct demand demand;
     uint64_t core_kib;     /* what it would miss at once: need without the room to grow into */
     uint64_t need_kib;     /* at least core_kib */
+    uint64_t entitled_kib; /* what its weight gives it, were everybody to use all they may */
     int64_t available_kib; /* held minus need; negative: short by so much */
 
     /* decide */
@@ -197,6 +258,13 @@ struct domain {
     uint64_t call_wait_ms;  /* the pause after the next failure; 0: the last call worked */
     enum reason reason;
     bool reasoned; /* it had a reason before: a change is told */
+
+    /* accounts; what the daemon keeps of them beyond its own end (daemon/ledger.h) */
+    struct bill bill;
+    uint32_t goodness; /* thousandths: what it is entitled to against what it holds, smoothed */
+    bool recalled;     /* what was kept of it is known */
+    uint64_t kept_ms;  /* its bill was kept last */
+    struct remedy remedy;
 };
 
 enum event_kind {
@@ -211,11 +279,14 @@ enum event_kind {
     EVENT_POLICY,
 };
 
+#define EVENT_TEXT_SIZE 160
+
 struct event {
     enum event_kind kind;
-    uint32_t domid; /* UINT32_MAX: the host */
+    uint32_t domid;   /* UINT32_MAX: the host */
+    uint8_t uuid[16]; /* of the domain */
     char name[DOMAIN_NAME_SIZE];
-    char text[128];
+    char text[EVENT_TEXT_SIZE];
 };
 
 /* More than these in one round are counted and not told. */
@@ -296,6 +367,9 @@ struct domain *round_find_name(const struct round *round, const char *name);
 /* Notes an event; domain NULL: of the host. */
 void round_note(struct round *round, enum event_kind kind, const struct domain *domain,
                 const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+#define UUID_TEXT_SIZE 37
+void domain_uuid_text(const uint8_t uuid[16], char ret_text[UUID_TEXT_SIZE]);
 
 /* Names as they are shown and put into JSON; never NULL. */
 const char *domain_type_name(enum domain_type type);

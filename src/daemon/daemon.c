@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/ledger.h"
 #include "daemon/service.h"
 #include "util/log.h"
 
@@ -21,7 +22,7 @@ static int priority_of(const char *kind)
         int priority;
     } table[] = {
         { "REASON", LOG_DEBUG },        { "MINIMUMS", LOG_WARNING }, { "HEADROOM", LOG_WARNING },
-        { "CALL_FAILED", LOG_WARNING }, { "POLICY", LOG_WARNING },
+        { "CALL_FAILED", LOG_WARNING }, { "POLICY", LOG_WARNING },   { "REMEDY", LOG_WARNING },
     };
 
     for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
@@ -98,6 +99,7 @@ static int run_round(struct daemon *daemon)
             log_notice("the host can be observed again");
         daemon->lost = false;
         control_note_round(&daemon->control);
+        ledger_round(&daemon->ledger, &daemon->control);
         if (loop_watch(daemon->loop, host->ops->fd(host)) < 0)
             log_warning("the host cannot be watched until the next round, ignoring");
     }
@@ -148,6 +150,7 @@ static void on_readable(void *context)
 
 static void stop(struct daemon *daemon)
 {
+    ledger_close(&daemon->control);
     control_note(&daemon->control, "SHUTDOWN", NOTICE_HOST, NULL,
                  "the daemon ends; every domain stays as it is");
     tell(daemon);

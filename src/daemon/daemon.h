@@ -8,6 +8,7 @@
 
 #include "core/engine.h"
 #include "daemon/control.h"
+#include "daemon/ledger.h"
 #include "daemon/loop.h"
 #include "host/host.h"
 
@@ -15,6 +16,7 @@ struct daemon {
     struct host *host; /* not owned */
     struct engine engine;
     struct control control;
+    struct ledger ledger;
     struct loop *loop;
     uint64_t told;     /* notices that were logged and published */
     bool round_wanted; /* whatever else there is */

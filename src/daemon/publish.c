@@ -1,22 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include "daemon/publish.h"
 
-#include <stdio.h>
-#include <string.h>
-
-#define UUID_TEXT_SIZE 37
-
-static void format_uuid(const uint8_t uuid[16], char text[UUID_TEXT_SIZE])
-{
-    size_t at = 0;
-
-    for (size_t i = 0; i < 16; i++) {
-        if (i == 4 || i == 6 || i == 8 || i == 10)
-            text[at++] = '-';
-        at += (size_t)snprintf(text + at, UUID_TEXT_SIZE - at, "%02x", (unsigned)uuid[i]);
-    }
-}
-
 void publish_host(struct json *json, const struct round *round)
 {
     json_uint(json, "total_kib", round->total_kib);
@@ -53,12 +37,23 @@ void publish_status(struct json *json, const char *key, const struct engine *eng
     json_map_end(json);
 }
 
+static void publish_bill(struct json *json, const char *key, const struct bill *bill)
+{
+    json_map(json, key);
+    json_double(json, "held_mib_h", bill_mib_h(&bill->granted));
+    json_double(json, "entitled_mib_h", bill_mib_h(&bill->entitled));
+    json_double(json, "above_mib_h", bill_mib_h(&bill->above));
+    json_double(json, "unmet_mib_h", bill_mib_h(&bill->unmet));
+    json_double(json, "idle_mib_h", bill_mib_h(&bill->idle));
+    json_map_end(json);
+}
+
 void publish_domain(struct json *json, const char *key, const struct domain *domain,
                     uint64_t now_ms)
 {
     char uuid[UUID_TEXT_SIZE];
 
-    format_uuid(domain->uuid, uuid);
+    domain_uuid_text(domain->uuid, uuid);
     json_map(json, key);
     json_uint(json, "domid", domain->domid);
     json_string(json, "name", domain->name);
@@ -79,6 +74,9 @@ void publish_domain(struct json *json, const char *key, const struct domain *dom
     json_uint(json, "need_kib", domain->need_kib);
     json_uint(json, "want_kib", domain->want_kib);
     json_int(json, "available_kib", domain->available_kib);
+    json_uint(json, "entitled_kib", domain->entitled_kib);
+    json_uint(json, "goodness", domain->goodness);
+    publish_bill(json, "bill", &domain->bill);
     json_string(json, "dialect", dialect_name(domain->post.dialect));
     if (domain->post.dialect == DIALECT_NONE)
         json_string(json, "post_age_ms", NULL);

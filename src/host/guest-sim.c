@@ -55,6 +55,9 @@ uint64_t guest_random(uint64_t *seed)
     return z ^ (z >> 31);
 }
 
+/* What the credit schedulers give a new domain. */
+#define SCHED_WEIGHT 256
+
 void guest_init(struct guest *ret_guest, const struct guest_spec *spec, uint64_t seed)
 {
     struct guest guest = { .spec = spec, .random = seed, .next_ms = NEVER };
@@ -81,6 +84,7 @@ static void new_life(struct guest *guest, uint32_t domid, uint64_t now_ms)
         .next_ms = now_ms,
         .cap_kib = guest->spec->memory_kib + GUEST_SLACK_KIB,
         .target_kib = guest->spec->memory_kib,
+        .sched = { .weight = SCHED_WEIGHT },
         .from_kib = guest->spec->need_kib,
         .to_kib = guest->spec->need_kib,
         .from_ms = now_ms,

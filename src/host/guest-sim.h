@@ -56,6 +56,7 @@ struct guest {
     uint64_t actual_kib;
     uint64_t cap_kib;
     uint64_t target_kib;
+    struct sched sched; /* counted, and without effect */
 
     /* need: a line from one size to another, and noise above it */
     uint64_t from_kib;

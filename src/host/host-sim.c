@@ -514,6 +514,26 @@ static int set_target(struct host *host, const struct domain *domain, uint64_t t
     return guest->cap_kib <= cap_kib ? 0 : -EIO;
 }
 
+static int sched_get(struct host *host, const struct domain *domain, struct sched *ret_sched)
+{
+    const struct guest *guest = find(sim_of(host), domain);
+
+    if (!guest)
+        return -ESRCH;
+    *ret_sched = guest->sched;
+    return 0;
+}
+
+static int sched_set(struct host *host, const struct domain *domain, const struct sched *sched)
+{
+    struct guest *guest = find(sim_of(host), domain);
+
+    if (!guest)
+        return -ESRCH;
+    guest->sched = *sched;
+    return 0;
+}
+
 static int fd(struct host *host)
 {
     return sim_of(host)->timer;
@@ -593,6 +613,8 @@ static const struct host_ops sim_ops = {
     .now_ms = now_ms,
     .observe = observe,
     .set_target = set_target,
+    .sched_get = sched_get,
+    .sched_set = sched_set,
     .state_get = state_get,
     .state_set = state_set,
     .state_list = state_list,

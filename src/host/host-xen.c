@@ -62,6 +62,7 @@ struct watched {
     uint64_t read_ms;   /* of a muted one */
     uint64_t window_ms; /* begin of the second in which events are counted */
     unsigned events;
+    uint32_t floods;
     uint64_t wrote_ms;    /* our last call for it */
     uint64_t bad_told_ms; /* last told of a post that is no report; 0: never */
     uint64_t videoram_kib;
@@ -261,6 +262,7 @@ static void count_event(struct host_xen *xen, uint32_t domid, uint64_t now)
     log_warning("domain %" PRIu32 " floods the store: it is read once a second for %d s", domid,
                 MUTE_MS / 1000);
     unwatch_domain(xen, domid);
+    watched->floods++;
     watched->muted = true;
     watched->muted_ms = now;
 }
@@ -689,6 +691,7 @@ static int observe_domain(struct host_xen *xen, struct round *round, const libxl
                                                          : before_kib - info->current_memkb;
     domain->claim_kib = info->outstanding_memkb;
     meet(xen, domain, info, round->now_ms);
+    domain->floods = xen->watched[domain->domid].floods;
     had_target = domain->has_target;
     refresh(xen, round, domain);
     if (domain->domid == 0)
@@ -789,22 +792,32 @@ out:
 
 /* ---- calls ---- */
 
-/* 0 when the domain is still the one that was observed and runs; *ret_cap_kib: its cap. */
-static int look_again(struct host_xen *xen, const struct domain *domain, uint64_t *ret_cap_kib)
+/* 0 when the domain is still the one that was observed; *ret_cap_kib: its cap. */
+static int look_again(struct host_xen *xen, const struct domain *domain, uint64_t *ret_cap_kib,
+                      enum domain_phase *ret_phase)
 {
     libxl_dominfo info;
     int r;
 
     libxl_dominfo_init(&info);
     r = errno_of(libxl_domain_info(xen->ctx, &info, domain->domid));
-    if (r == 0
-        && (phase_of(&info) != PHASE_RUNNING
-            || memcmp(info.uuid.uuid, domain->uuid, sizeof(domain->uuid)) != 0))
+    if (r == 0 && memcmp(info.uuid.uuid, domain->uuid, sizeof(domain->uuid)) != 0)
         r = -ESRCH;
-    if (r == 0)
+    if (r == 0) {
         *ret_cap_kib = info.max_memkb;
+        *ret_phase = phase_of(&info);
+    }
     libxl_dominfo_dispose(&info);
     return r;
+}
+
+/* The same for one that runs: no other's memory is touched. */
+static int look_at_running(struct host_xen *xen, const struct domain *domain, uint64_t *ret_cap_kib)
+{
+    enum domain_phase phase;
+    int r = look_again(xen, domain, ret_cap_kib, &phase);
+
+    return r == 0 && phase != PHASE_RUNNING ? -ESRCH : r;
 }
 
 static int set_target(struct host *host, const struct domain *domain, uint64_t target_kib,
@@ -816,14 +829,14 @@ static int set_target(struct host *host, const struct domain *domain, uint64_t t
     int rc;
     int r;
 
-    r = look_again(xen, domain, &cap);
+    r = look_at_running(xen, domain, &cap);
     if (r < 0)
         return r;
     rc = libxl_set_memory_target(xen->ctx, domain->domid, (int64_t)target_kib, 0, 1);
 
     /* Its transaction may have failed to commit although it says 0, and it may have moved the cap
      * although it failed: what counts is what is there now. */
-    r = look_again(xen, domain, &cap);
+    r = look_at_running(xen, domain, &cap);
     if (r < 0)
         return r;
     xen->watched[domain->domid].stale |= READ_TARGET;
@@ -844,7 +857,7 @@ static int set_selfballoon(struct host *host, const struct domain *domain, const
     char path[64];
     uint64_t cap;
     bool done;
-    int r = xen->lost || !xen->store ? -ENOTCONN : look_again(xen, domain, &cap);
+    int r = xen->lost || !xen->store ? -ENOTCONN : look_at_running(xen, domain, &cap);
 
     if (r < 0)
         return r;
@@ -859,6 +872,60 @@ static int set_selfballoon(struct host *host, const struct domain *domain, const
 
 #define STATE_ROOT "/tool/ballast"
 #define STATE_PATH_SIZE (sizeof(STATE_ROOT) + 1 + STATE_KEY_MAX)
+
+/* 0 when the domid is still that of the domain that was observed, whatever it does. */
+static int still_there(struct host_xen *xen, const struct domain *domain)
+{
+    uint64_t cap_kib;
+    enum domain_phase phase;
+    int r = look_again(xen, domain, &cap_kib, &phase);
+
+    return r < 0 || phase == PHASE_DYING ? -ESRCH : 0;
+}
+
+static int sched_read(struct host_xen *xen, uint32_t domid, libxl_domain_sched_params *ret_params)
+{
+    int rc = libxl_domain_sched_params_get(xen->ctx, domid, ret_params);
+
+    if (rc == 0 && ret_params->sched != LIBXL_SCHEDULER_CREDIT
+        && ret_params->sched != LIBXL_SCHEDULER_CREDIT2)
+        return -ENOTSUP;
+    return rc == ERROR_INVAL ? -ENOTSUP : errno_of(rc);
+}
+
+static int sched_get(struct host *host, const struct domain *domain, struct sched *ret_sched)
+{
+    struct host_xen *xen = xen_of(host);
+    libxl_domain_sched_params params;
+    int r = still_there(xen, domain);
+
+    libxl_domain_sched_params_init(&params);
+    if (r == 0)
+        r = sched_read(xen, domain->domid, &params);
+    if (r == 0)
+        *ret_sched =
+            (struct sched){ .weight = (uint32_t)params.weight, .cap = (uint32_t)params.cap };
+    libxl_domain_sched_params_dispose(&params);
+    return r;
+}
+
+static int sched_set(struct host *host, const struct domain *domain, const struct sched *sched)
+{
+    struct host_xen *xen = xen_of(host);
+    libxl_domain_sched_params params;
+    int r = still_there(xen, domain);
+
+    libxl_domain_sched_params_init(&params);
+    if (r == 0)
+        r = sched_read(xen, domain->domid, &params);
+    if (r == 0) {
+        params.weight = (int)sched->weight;
+        params.cap = (int)sched->cap;
+        r = errno_of(libxl_domain_sched_params_set(xen->ctx, domain->domid, &params));
+    }
+    libxl_domain_sched_params_dispose(&params);
+    return r;
+}
 
 static int state_path(struct host_xen *xen, const char *key, char path[STATE_PATH_SIZE])
 {
@@ -947,6 +1014,8 @@ static const struct host_ops xen_ops = {
     .observe = observe,
     .set_target = set_target,
     .set_selfballoon = set_selfballoon,
+    .sched_get = sched_get,
+    .sched_set = sched_set,
     .state_get = state_get,
     .state_set = state_set,
     .state_list = state_list,

@@ -49,6 +49,12 @@ struct host_ops {
      * negative errno. NULL: the host has no such thing. */
     int (*set_selfballoon)(struct host *host, const struct domain *domain, const char *text);
 
+    /* A domain's share of the CPUs. The domain is looked at once more before, and one that was replaced
+     * is not touched. sched_set sets both figures. Return 0; -ESRCH when it is gone; -ENOTSUP when the
+     * scheduler has no weights; another negative errno. */
+    int (*sched_get)(struct host *host, const struct domain *domain, struct sched *ret_sched);
+    int (*sched_set)(struct host *host, const struct domain *domain, const struct sched *sched);
+
     /* A descriptor that is readable when something happened; it may change after dispatch() failed. */
     int (*fd)(struct host *host);
 

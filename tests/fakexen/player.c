@@ -507,6 +507,27 @@ static void command_cap(struct player *player, char **words, int n)
     answer_result(domain ? 0 : -ESRCH);
 }
 
+/* ok weight=N cap=N: of the CPUs. */
+static void command_sched(struct player *player, char **words, int n)
+{
+    struct hv_domain *domain;
+    uint32_t domid;
+
+    if (n != 2 || word_domid(words[1], false, &domid) < 0) {
+        answer_result(-EINVAL);
+        return;
+    }
+    hv_lock(player->hv);
+    domain = hv_find(player->hv, domid);
+    if (domain)
+        printf("ok weight=%u cap=%u", (unsigned)domain->weight, (unsigned)domain->cap);
+    hv_unlock(player->hv);
+    if (domain)
+        player_answer("%s", "");
+    else
+        answer_result(-ESRCH);
+}
+
 static void command_claim(struct player *player, char **words, int n)
 {
     struct hv_domain *domain;
@@ -632,6 +653,7 @@ static const struct command {
     { "list", command_list, false },
     { "cap", command_cap, false },
     { "claim", command_claim, false },
+    { "sched", command_sched, false },
     { "populate", command_move, false },
     { "release", command_move, false },
     { "republish", command_republish, false },

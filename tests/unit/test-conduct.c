@@ -2,7 +2,9 @@
 #include "check.h"
 #include "core/conduct.h"
 
-#define MIB 1024
+#include <stdlib.h>
+
+#include "model.h"
 
 /* One domain that holds 512 MiB and has been asked for nothing. */
 static struct domain *one(struct round *round)
@@ -88,7 +90,7 @@ static void test_retry_grows_and_forgives(void)
 
     pass(&round, 0);
     domain->target_kib = 256 * MIB;
-    for (int i = 0; i < 100 && domain->conduct.class != CONDUCT_UNHELPFUL; i++)
+    for (int i = 0; i < 160 && domain->conduct.class != CONDUCT_UNHELPFUL; i++)
         pass(&round, 100);
     CHECK_EQ(domain->conduct.class, CONDUCT_UNHELPFUL);
     first_ms = domain->conduct.retry_ms - round.now_ms;
@@ -101,7 +103,7 @@ static void test_retry_grows_and_forgives(void)
 
     /* Asked again, failed again: a longer pause. */
     domain->target_kib = 448 * MIB;
-    for (int i = 0; i < 100 && domain->conduct.retry_ms < round.now_ms; i++)
+    for (int i = 0; i < 160 && domain->conduct.retry_ms < round.now_ms; i++)
         pass(&round, 100);
     CHECK(domain->conduct.retry_ms - round.now_ms > first_ms);
 
@@ -113,7 +115,14 @@ static void test_retry_grows_and_forgives(void)
     domain->actual_kib = 448 * MIB;
     pass(&round, 100);
     CHECK_EQ(domain->conduct.class, CONDUCT_COOPERATIVE);
-    CHECK_EQ(domain->conduct.retry_wait_ms, 0);
+    CHECK_EQ(domain->conduct.retry_ms, 0);
+
+    /* Again soon after: the pause goes on growing. */
+    domain->target_kib = 320 * MIB;
+    for (int i = 0; i < 160 && domain->conduct.class != CONDUCT_UNHELPFUL; i++)
+        pass(&round, 100);
+    CHECK_EQ(domain->conduct.class, CONDUCT_UNHELPFUL);
+    CHECK(domain->conduct.retry_ms - round.now_ms > 2 * first_ms);
     round_free(&round);
 }
 
@@ -188,6 +197,417 @@ static void test_offset(void)
     round_free(&round);
 }
 
+/* ---- giving: against its own speed ---- */
+
+#define STEP (64 * MIB)
+
+/* Asks for a step less than it holds whenever it owes nothing, as pace.c does, and lets it give what
+ * `gives` says of each 100 ms. Returns after how many ms it was called unhelpful; 0: not within so
+ * many. */
+static uint64_t unhelpful_after(uint64_t ms, uint64_t (*gives)(uint64_t at_ms))
+{
+    struct round round;
+    struct domain *domain = one(&round);
+    uint64_t at_ms;
+
+    domain->actual_kib = domain->target_kib = 512 * 1024 * UINT64_C(1024);
+    pass(&round, 0);
+    for (at_ms = 100; at_ms <= ms; at_ms += 100) {
+        uint64_t owed;
+
+        if (!conduct_owes(domain))
+            domain->target_kib = domain->actual_kib - STEP;
+        owed = domain->actual_kib - domain->target_kib;
+        owed = owed < gives(at_ms) ? owed : gives(at_ms);
+        domain->actual_kib -= owed;
+        pass(&round, 100);
+        if (domain->conduct.class == CONDUCT_UNHELPFUL) {
+            round_free(&round);
+            return at_ms;
+        }
+    }
+    round_free(&round);
+    return 0;
+}
+
+static uint64_t a_page_in_5s(uint64_t at_ms)
+{
+    return at_ms % 5000 == 0 ? 4 : 0;
+}
+
+static uint64_t a_second_in_20(uint64_t at_ms)
+{
+    return at_ms % 20000 < 1000 ? 50 * MIB : 0;
+}
+
+static uint64_t just_in_time(uint64_t at_ms)
+{
+    return at_ms % 6000 < 200 ? 50 * MIB : 0;
+}
+
+/* A sixteenth of the step within 7 s. */
+static uint64_t a_fraction(uint64_t at_ms)
+{
+    (void)at_ms;
+    return STEP / 16 / 69;
+}
+
+static uint64_t fast_then_nothing(uint64_t at_ms)
+{
+    return at_ms <= 10000 ? 50 * MIB : 0;
+}
+
+static uint64_t slow_then_nothing(uint64_t at_ms)
+{
+    return at_ms <= 60000 ? MIB / 2 : 0;
+}
+
+static uint64_t slow(uint64_t at_ms)
+{
+    (void)at_ms;
+    return 2 * MIB / 10;
+}
+
+/* Linux: what is free at once, and then nothing for 2 s and for 4 s. */
+static uint64_t pauses(uint64_t at_ms)
+{
+    uint64_t in = at_ms % 6000;
+
+    return in < 200 || (in >= 2000 && in < 2200) ? 30 * MIB : 0;
+}
+
+/* Its CPUs have other things to do: a tenth of what it has shown. */
+static uint64_t loaded(uint64_t at_ms)
+{
+    return at_ms <= 10000 ? 50 * MIB : 5 * MIB;
+}
+
+static void test_dodges(void)
+{
+    uint64_t after;
+
+    CHECK((after = unhelpful_after(60000, a_page_in_5s)) != 0 && after <= 15200);
+    CHECK(unhelpful_after(60000, a_second_in_20) != 0);
+    CHECK(unhelpful_after(120000, just_in_time) != 0);
+    CHECK(unhelpful_after(60000, a_fraction) != 0);
+}
+
+static void test_recognised_in_time(void)
+{
+    uint64_t after = unhelpful_after(60000, fast_then_nothing);
+
+    CHECK(after > 10000 + 6000 && after <= 10000 + 7500);
+    after = unhelpful_after(120000, slow_then_nothing);
+    CHECK(after > 60000 + 6000 && after <= 60000 + 15200);
+}
+
+static void test_own_speed(void)
+{
+    CHECK_EQ(unhelpful_after(600000, slow), 0);
+    CHECK_EQ(unhelpful_after(600000, pauses), 0);
+    CHECK_EQ(unhelpful_after(600000, loaded), 0);
+}
+
+/* Its agent posts late: what it was asked for was in use already. */
+static void test_posts_late(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+
+    domain->post = (struct post){ .dialect = DIALECT_BALLAST, .used_kib = 100 * MIB };
+    pass(&round, 0);
+    domain->target_kib = 448 * MIB;
+    for (int i = 0; i < 160 && domain->conduct.class != CONDUCT_UNHELPFUL; i++) {
+        domain->post.at_ms = 1000000;
+        pass(&round, 100);
+    }
+    CHECK_EQ(domain->conduct.class, CONDUCT_UNHELPFUL);
+    domain->target_kib = 511 * MIB;
+    domain->post.used_kib = 508 * MIB;
+    domain->post.at_ms = round.now_ms + 50;
+    pass(&round, 100);
+    CHECK_EQ(domain->conduct.class, CONDUCT_COOPERATIVE);
+    CHECK(domain->conduct.stalled);
+    round_free(&round);
+}
+
+/* ---- taking ---- */
+
+static struct domain *at_rest(struct round *round)
+{
+    struct domain *domain = one(round);
+
+    domain->slack_kib = MIB;
+    domain->cap_kib = domain->target_kib + MIB;
+    for (int i = 0; i < 10; i++)
+        pass(round, 1000);
+    return domain;
+}
+
+static void order(struct round *round, struct domain *domain, uint64_t target_kib)
+{
+    domain->target_kib = target_kib;
+    domain->cap_kib = target_kib + MIB;
+    pass(round, 100);
+}
+
+static void hold(struct round *round, struct domain *domain, uint64_t held_kib)
+{
+    domain->actual_kib = held_kib;
+    pass(round, 1000);
+}
+
+static void test_second_attempt(void)
+{
+    struct round round;
+    struct domain *domain = at_rest(&round);
+
+    hold(&round, domain, 513 * MIB);
+    CHECK(conduct_trusted(domain));
+    hold(&round, domain, 512 * MIB);
+    CHECK(conduct_trusted(domain));
+    hold(&round, domain, 513 * MIB);
+    CHECK_EQ(domain->conduct.class, CONDUCT_MALICIOUS);
+    CHECK(!conduct_trusted(domain));
+    round_free(&round);
+}
+
+/* Each time that it is asked it lets go, but for the slack. */
+static void test_keeps_the_slack(void)
+{
+    struct round round;
+    struct domain *domain = at_rest(&round);
+
+    for (uint64_t mib = 448; mib >= 320 && conduct_trusted(domain); mib -= 64) {
+        order(&round, domain, mib * MIB);
+        hold(&round, domain, (mib + 1) * MIB);
+        for (int i = 0; i < 5; i++)
+            hold(&round, domain, (mib + 1) * MIB);
+    }
+    CHECK_EQ(domain->conduct.class, CONDUCT_MALICIOUS);
+    round_free(&round);
+}
+
+/* What looks like it, and is not. */
+static void test_no_taking(void)
+{
+    struct round round;
+    struct domain *domain = at_rest(&round);
+
+    /* On its way up when its target is lowered, it runs into its cap. */
+    for (int i = 0; i < 5; i++) {
+        order(&round, domain, 800 * MIB);
+        hold(&round, domain, 590 * MIB);
+        order(&round, domain, 600 * MIB);
+        hold(&round, domain, 601 * MIB);
+        hold(&round, domain, 600 * MIB);
+        order(&round, domain, 512 * MIB);
+        hold(&round, domain, 512 * MIB);
+    }
+    CHECK(conduct_trusted(domain));
+
+    /* xl mem-set, xl mem-max. */
+    for (int i = 0; i < 5; i++) {
+        order(&round, domain, 700 * MIB);
+        hold(&round, domain, 700 * MIB);
+        domain->cap_kib = 800 * MIB;
+        hold(&round, domain, 790 * MIB);
+        order(&round, domain, 512 * MIB);
+        hold(&round, domain, 512 * MIB);
+    }
+    CHECK(conduct_trusted(domain));
+
+    /* Paused, and moved by others meanwhile. */
+    for (int i = 0; i < 5; i++) {
+        domain->phase = PHASE_PAUSED;
+        hold(&round, domain, 513 * MIB);
+        domain->phase = PHASE_RUNNING;
+        hold(&round, domain, 513 * MIB);
+        hold(&round, domain, 512 * MIB);
+    }
+    CHECK(conduct_trusted(domain));
+
+    /* A backend that borrows and gives back pages below its target; a PVH guest's own pages. */
+    domain->type = DOMAIN_PVH;
+    for (int i = 0; i < 5; i++) {
+        hold(&round, domain, 500 * MIB);
+        hold(&round, domain, 512 * MIB + 64);
+        hold(&round, domain, 512 * MIB + 400);
+    }
+    CHECK(conduct_trusted(domain));
+    round_free(&round);
+}
+
+static void test_domain_0_is_trusted(void)
+{
+    struct round round;
+    struct domain *domain = at_rest(&round);
+
+    domain->domid = 0;
+    for (int i = 0; i < 20; i++) {
+        hold(&round, domain, 513 * MIB);
+        hold(&round, domain, 512 * MIB);
+        domain->floods += 10;
+        domain->post.lies += 10;
+    }
+    CHECK(conduct_trusted(domain));
+    round_free(&round);
+}
+
+static void test_lies_and_floods(void)
+{
+    struct round round;
+    struct domain *domain = at_rest(&round);
+
+    /* Four are none; nor is one every five minutes. */
+    for (int i = 0; i < 4; i++) {
+        domain->post.lies++;
+        domain->floods++;
+        pass(&round, 10000);
+    }
+    for (int i = 0; i < 50; i++) {
+        pass(&round, 300000);
+        domain->post.lies++;
+        domain->floods++;
+    }
+    CHECK(conduct_trusted(domain));
+    pass(&round, 1000000);
+    for (int i = 0; i < 5; i++) {
+        domain->post.lies++;
+        pass(&round, 10000);
+    }
+    CHECK_EQ(domain->conduct.class, CONDUCT_MALICIOUS);
+    round_free(&round);
+
+    domain = at_rest(&round);
+    for (int i = 0; i < 5; i++) {
+        domain->floods++;
+        pass(&round, 31000);
+    }
+    CHECK_EQ(domain->conduct.class, CONDUCT_MALICIOUS);
+    round_free(&round);
+}
+
+/* No flag is for ever; but it takes long, and longer the second time. */
+static void test_penance(void)
+{
+    struct round round;
+    struct domain *domain = at_rest(&round);
+    uint64_t took_ms[2];
+
+    for (int k = 0; k < 2; k++) {
+        for (int i = 0; i < 2; i++) {
+            hold(&round, domain, 513 * MIB);
+            hold(&round, domain, 512 * MIB);
+        }
+        CHECK_EQ(domain->conduct.class, CONDUCT_MALICIOUS);
+        took_ms[k] = round.now_ms;
+        while (domain->conduct.class == CONDUCT_MALICIOUS && round.now_ms < took_ms[k] + 86400000)
+            pass(&round, 1000);
+        CHECK_EQ(domain->conduct.class, CONDUCT_UNHELPFUL);
+        took_ms[k] = round.now_ms - took_ms[k];
+        order(&round, domain, 448 * MIB);
+        hold(&round, domain, 448 * MIB);
+        CHECK_EQ(domain->conduct.class, CONDUCT_COOPERATIVE);
+        order(&round, domain, 512 * MIB);
+        hold(&round, domain, 512 * MIB);
+        for (int i = 0; i < 1000; i++)
+            pass(&round, 1000);
+    }
+    CHECK(took_ms[0] >= 590000);
+    CHECK(took_ms[1] >= 2 * 590000);
+    round_free(&round);
+}
+
+/* ---- the innocent ---- */
+
+#define HONEST 12
+
+/* A balloon takes only what is free. Every fourth guest says nothing, and has little in use. */
+static void restrain(struct model_guest *guest, bool asleep, bool silent)
+{
+    guest->frozen = asleep
+                    || (!silent && guest->target_kib < guest->actual_kib
+                        && guest->actual_kib <= guest->used_kib + 2 * MIB);
+}
+
+/* Ordinary load: needs come and go, balloons are quick or slow and wait for a CPU now and then, posts
+ * come late, domains are paused. */
+static void live(struct model *model, uint64_t hours, unsigned *ret_unhelpful,
+                 unsigned *ret_malicious)
+{
+    uint64_t wake_ms[HONEST] = { 0 };
+    uint64_t awake_ms[HONEST] = { 0 };
+    uint64_t post_ms[HONEST] = { 0 };
+    enum conduct_class before[HONEST] = { CONDUCT_STARTING };
+    uint64_t end_ms = model->now_ms + hours * 3600000;
+
+    while (model->now_ms < end_ms) {
+        size_t i = check_random_below(HONEST);
+        struct model_guest *guest = &model->guests[i];
+
+        if (check_random_below(50) == 0)
+            guest->used_kib = (60 + check_random_below(700)) * MIB;
+        if (check_random_below(200) == 0) {
+            awake_ms[i] = model->now_ms + check_random_below(5000);
+        }
+        if (check_random_below(50) == 0)
+            post_ms[i] = model->now_ms + check_random_below(20000);
+        if (check_random_below(500) == 0) {
+            guest->phase = PHASE_PAUSED;
+            wake_ms[i] = model->now_ms + check_random_below(60000);
+        }
+        if (check_random_below(10) == 0)
+            model->step_kib = (1 + check_random_below(64)) * MIB;
+        for (i = 0; i < HONEST; i++) {
+            model->guests[i].posts = i % 4 != 0 && model->now_ms >= post_ms[i];
+            restrain(&model->guests[i], model->now_ms < awake_ms[i], i % 4 == 0);
+        }
+        model_round(model);
+        for (i = 0; i < HONEST; i++) {
+            const struct domain *domain = model_domain(model, i);
+            enum conduct_class class = domain ? domain->conduct.class : CONDUCT_STARTING;
+
+            if (model->now_ms >= wake_ms[i])
+                model->guests[i].phase = PHASE_RUNNING;
+            *ret_unhelpful += class != before[i] && class == CONDUCT_UNHELPFUL;
+            *ret_malicious += class == CONDUCT_MALICIOUS;
+            before[i] = class;
+        }
+    }
+}
+
+static void test_innocent(void)
+{
+    uint64_t hours = getenv("BALLAST_LONG") ? 1000 : 84;
+    unsigned unhelpful = 0;
+    unsigned malicious = 0;
+    struct model model;
+
+    model_init(&model, 4000 * MIB);
+    for (size_t i = 0; i < HONEST; i++)
+        model_add(&model, i, 300 * MIB, 1024 * MIB, 200 * MIB)->posts = i % 4 != 0;
+    live(&model, hours, &unhelpful, &malicious);
+    printf("# %llu domain-hours: %u times unhelpful, %u malicious, %llu calls\n",
+           (unsigned long long)hours * HONEST, unhelpful, malicious,
+           (unsigned long long)model.engine.calls_made);
+    CHECK_EQ(malicious, 0);
+    CHECK(unhelpful * 100 <= hours * HONEST + 99);
+    CHECK_EQ(model.broken, 0);
+    /* Whoever was, is forgiven. */
+    for (size_t i = 0; i < HONEST; i++) {
+        model.guests[i].frozen = false;
+        model.guests[i].posts = i % 4 != 0;
+        model.guests[i].phase = PHASE_RUNNING;
+        model.guests[i].used_kib = 60 * MIB;
+    }
+    model.step_kib = 64 * MIB;
+    model_run(&model, 400000);
+    for (size_t i = 0; i < HONEST; i++)
+        CHECK(conduct_trusted(model_domain(&model, i)));
+    model_free_all(&model);
+}
+
 int main(int argc, char **argv)
 {
     check_init(argc, argv);
@@ -199,5 +619,16 @@ int main(int argc, char **argv)
     check_run("time while paused does not count", test_paused_time_does_not_count);
     check_run("waiting for memory is no fault", test_waiting_is_no_fault);
     check_run("the offset is learnt at rest", test_offset);
+    check_run("a trickle, a duty cycle, or stopping and starting clears nobody", test_dodges);
+    check_run("a refuser is recognised in time", test_recognised_in_time);
+    check_run("each is measured by its own speed", test_own_speed);
+    check_run("whose agent posts late is not to blame", test_posts_late);
+    check_run("who takes is malicious at the second attempt", test_second_attempt);
+    check_run("so is who keeps the slack each time", test_keeps_the_slack);
+    check_run("what looks like taking and is not", test_no_taking);
+    check_run("domain 0 is trusted", test_domain_0_is_trusted);
+    check_run("lies and floods, again and again", test_lies_and_floods);
+    check_run("penance is long, and longer the second time", test_penance);
+    check_run("the innocent are not accused", test_innocent);
     return check_done();
 }

@@ -70,6 +70,9 @@ static void check_defaults(const struct config *config)
     CHECK_EQ(config->defaults.priority, 0);
     CHECK_EQ(config->rule_count, 0);
     CHECK_EQ(config->override_count, 0);
+    CHECK_EQ(config->remedies.cpu_weight, 0);
+    CHECK_EQ(config->remedies.cpu_cap, 0);
+    CHECK(config->remedies.event);
 }
 
 static void test_defaults(void)
@@ -99,6 +102,7 @@ static void test_all_keys(void)
                        "interval = \"100ms\"\n"
                        "gather   = \"1s\"\n"
                        "grace    = \"1h\"\n"
+                       "remedies = [ \"cpu-weight=64\", \"cpu-cap=50\" ]\n"
                        "domains  = [ \"db,      weight=1024, min=1G, priority=10\",\n"
                        "             \"web-*,   weight=512,  min=256M, max=2G, size=512M\",\n"
                        "             \"Domain-0, min=768M, max=2G\",\n"
@@ -118,6 +122,9 @@ static void test_all_keys(void)
     CHECK_EQ(config.interval_ms, 100);
     CHECK_EQ(config.gather_ms, 1000);
     CHECK_EQ(config.grace_ms, 3600000);
+    CHECK_EQ(config.remedies.cpu_weight, 64);
+    CHECK_EQ(config.remedies.cpu_cap, 50);
+    CHECK(!config.remedies.event);
     CHECK_EQ(config.defaults.weight, 128);
     CHECK_EQ(config.defaults.min_kib, MIB(64));
     CHECK_EQ(config.defaults.max_kib, GIB(3));
@@ -211,7 +218,7 @@ static const struct fault_case fault_cases[] = {
       "\"external:COMMAND\"" },
     { "\n# x\nwieght = 3\n", 3,
       "'wieght' is not known; expected policy, policy_deadline, reserve, pool, surplus, idle_tax, "
-      "interval, gather, grace, defaults, domains" },
+      "interval, gather, grace, remedies, defaults, domains" },
     { "reserve = \"12Q\"\n", 1, "reserve = \"12Q\"; expected a size" },
     { "reserve = \"-1M\"\n", 1, "expected a size" },
     { "reserve = \"9999999T\"\n", 1, "expected a size" },
@@ -248,6 +255,14 @@ static const struct fault_case fault_cases[] = {
     { "defaults = \"min=2G, max=1G\"\n", 1, "min 2G is above max 1G" },
     { "defaults = \"min=2G, size=1G\"\n", 1, "size 1G is below min 2G" },
     { "defaults = \"max=1G, size=2G\"\n", 1, "size 2G is above max 1G" },
+    { "remedies = \"event\"\n", 1, "expected a list" },
+    { "remedies = [ \"event\",\n \"shoot\" ]\n", 2, "'shoot' is no remedy; expected cpu-weight=" },
+    { "remedies = [ \"cpu-weight=0\" ]\n", 1, "'cpu-weight=0' is no remedy" },
+    { "remedies = [ \"cpu-cap=65536\" ]\n", 1, "'cpu-cap=65536' is no remedy" },
+    { "remedies = [ \"cpu-cap\" ]\n", 1, "'cpu-cap' is no remedy" },
+    { "remedies = [ \"event=1\" ]\n", 1, "'event=1' is no remedy" },
+    { "remedies = [ \"\" ]\n", 1, "an empty remedy" },
+    { "remedies = [ [ \"event\" ] ]\n", 1, "expected strings" },
     { "domains = \"a\"\n", 1, "expected a list" },
     { "domains = 5\n", 1, "expected a list" },
     { "domains = [\n\n [ \"a\" ] ]\n", 3, "expected strings" },
@@ -508,7 +523,7 @@ static void test_keys(void)
             CHECK(strlen(help) < 80);
             count++;
         }
-        CHECK_EQ(count, limits ? 5 : 11);
+        CHECK_EQ(count, limits ? 5 : 12);
     }
     CHECK_STR(config_key(true, 0, NULL), "weight");
 }

@@ -228,6 +228,79 @@ static void test_dialects(void)
     round_free(&round);
 }
 
+static void post_free(struct round *round, struct domain *domain, uint64_t stall_us,
+                      uint64_t free_kib)
+{
+    domain->post = (struct post){
+        .dialect = DIALECT_BALLAST,
+        .at_ms = round->now_ms,
+        .held_kib = domain->actual_kib,
+        .used_kib = 500 * MIB,
+    };
+    report_clear(&domain->post.report);
+    domain->post.report.some_us = stall_us;
+    domain->post.report.free_kib = free_kib;
+    demand_estimate(round);
+}
+
+/* Asks by pressure for what it then leaves free, again and again; or uses it. Returns what the last
+ * ask added, and waits a while after each. */
+static uint64_t last_boost(bool uses, int asks, uint64_t wait_ms)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+    uint64_t stall_us = 0;
+    uint64_t added = 0;
+
+    for (int k = 0; k < asks; k++) {
+        domain->actual_kib = 512 * MIB;
+        domain->demand.boost_kib = 0;
+        for (int s = 0; s < 17; s++) {
+            stall_us += s == 1 ? 500000 : 0;
+            domain->actual_kib = (s < 2 ? 512 : 700) * MIB;
+            post_free(&round, domain, stall_us, s < 2 || uses ? 10 * MIB : 190 * MIB);
+            if (s == 1)
+                added = domain->demand.boost_kib;
+            round.now_ms += 1000;
+        }
+        round.now_ms += wait_ms;
+    }
+    round_free(&round);
+    return added;
+}
+
+static void test_doubt(void)
+{
+    uint64_t first = last_boost(false, 1, 0);
+
+    CHECK_EQ(last_boost(true, 5, 0), first);
+    CHECK(last_boost(false, 2, 0) < first);
+    CHECK(last_boost(false, 6, 0) < first / 2);
+    CHECK(last_boost(false, 6, 0) > 0);
+    CHECK_EQ(last_boost(false, 6, 700000), first); /* it fades */
+}
+
+/* A wish that nothing explains counts up to what the weight gives. */
+static void test_wish(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+    static const uint8_t uuid[16] = { 2 };
+    struct domain *other = round_see(&round, 2, uuid);
+
+    domain = round_find(&round, 1);
+    *other = *domain;
+    other->domid = 2;
+    round.share_kib = 1024 * MIB;
+    CHECK_EQ(post_take_selfballoon(&domain->post, (struct post_text){ "1048576", 7 },
+                                   (struct post_text){ NULL, 0 }, domain->actual_kib, round.now_ms),
+             0);
+    demand_estimate(&round);
+    CHECK_EQ(domain->entitled_kib, 512 * MIB);
+    CHECK_EQ(domain->need_kib, 512 * MIB);
+    round_free(&round);
+}
+
 int main(int argc, char **argv)
 {
     check_init(argc, argv);
@@ -238,5 +311,7 @@ int main(int argc, char **argv)
     check_run("need stays within the limits", test_bounds);
     check_run("domains that say nothing", test_silent);
     check_run("other dialects", test_dialects);
+    check_run("who asks without need is given less", test_doubt);
+    check_run("a wish counts up to the entitlement", test_wish);
     return check_done();
 }

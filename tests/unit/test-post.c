@@ -231,6 +231,78 @@ static void test_bounds(void)
     }
 }
 
+/* More stall than time passed, or a count that goes back: neither can be. */
+static void test_lies(void)
+{
+    struct post post = { 0 };
+    const char *good =
+        "v=1 seq=1 uptime_ms=100000 total_kib=200000 available_kib=50000 some_us=2000000";
+
+    CHECK_EQ(post_take_ballast(&post, text(good), HELD, 1000), 0);
+    CHECK_EQ(post.lies, 0);
+    CHECK_EQ(post_take_ballast(&post,
+                               text("v=1 seq=2 uptime_ms=101000 total_kib=200000 "
+                                    "available_kib=50000 some_us=20000000"),
+                               HELD, 2000),
+             -EINVAL);
+    CHECK_EQ(post.lies, 1);
+    CHECK(post.bad);
+
+    /* The same one again is the same lie; another is another. */
+    CHECK_EQ(post_take_ballast(&post,
+                               text("v=1 seq=2 uptime_ms=101000 total_kib=200000 "
+                                    "available_kib=50000 some_us=20000000"),
+                               HELD, 3000),
+             -EINVAL);
+    CHECK_EQ(post.lies, 1);
+    CHECK_EQ(post_take_ballast(&post,
+                               text("v=1 seq=3 uptime_ms=102000 total_kib=9999999 "
+                                    "available_kib=50000 some_us=2000000"),
+                               HELD, 3000),
+             -EINVAL);
+    CHECK_EQ(post.lies, 2);
+
+    /* An agent that had to wait between its figures; and one that was not heard for a minute. */
+    CHECK_EQ(post_take_ballast(&post,
+                               text("v=1 seq=4 uptime_ms=102000 total_kib=200000 "
+                                    "available_kib=50000 some_us=7000000"),
+                               HELD, 3000),
+             0);
+    CHECK_EQ(post_take_ballast(&post,
+                               text("v=1 seq=5 uptime_ms=162000 total_kib=200000 "
+                                    "available_kib=50000 some_us=60000000"),
+                               HELD, 63000),
+             0);
+    CHECK_EQ(post.lies, 2);
+
+    /* Back without a boot, and with one. */
+    CHECK_EQ(post_take_ballast(&post,
+                               text("v=1 seq=6 uptime_ms=163000 total_kib=200000 "
+                                    "available_kib=50000 some_us=5"),
+                               HELD, 64000),
+             0);
+    CHECK_EQ(post.lies, 3);
+    CHECK_EQ(post_take_ballast(&post,
+                               text("v=1 seq=1 uptime_ms=3000 total_kib=200000 "
+                                    "available_kib=50000 some_us=1"),
+                               HELD, 70000),
+             0);
+    CHECK_EQ(post.lies, 3);
+
+    /* Since its boot. */
+    CHECK_EQ(post_take_ballast(&post,
+                               text("v=1 seq=2 uptime_ms=4000 total_kib=200000 "
+                                    "available_kib=50000 some_us=99000000"),
+                               HELD, 300000),
+             -EINVAL);
+    CHECK_EQ(post.lies, 4);
+
+    /* Rubbish is no lie, and what others than our agent say is only refused. */
+    CHECK_EQ(post_take_ballast(&post, text("rubbish"), HELD, 300001), -EINVAL);
+    CHECK_EQ(post_take_xenserver(&post, text("9999999"), text("1"), HELD, 300002), -EINVAL);
+    CHECK_EQ(post.lies, 4);
+}
+
 static void test_names(void)
 {
     CHECK_STR(dialect_name(DIALECT_NONE), "none");
@@ -254,6 +326,7 @@ int main(int argc, char **argv)
     check_run("takes the self-balloon driver's wish", test_selfballoon);
     check_run("an old or bad post is not used", test_usable);
     check_run("nothing above what the domain holds is believed", test_bounds);
+    check_run("what cannot be is counted", test_lies);
     check_run("dialects have names", test_names);
     return check_done();
 }

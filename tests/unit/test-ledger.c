@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: ISC */
+/* What outlives the daemon: bills and remedies, on a host whose calls can fail. */
+#include "check.h"
+#include "core/engine.h"
+#include "daemon/ledger.h"
+#include "host/state-memory.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MIB UINT64_C(1024)
+#define GUESTS 3
+
+struct fake {
+    struct host host;
+    struct state_memory state;
+    struct sched sched[GUESTS + 1];
+    bool gone[GUESTS + 1];
+    int fail_state; /* what state_set() returns; 0: it works */
+    int fail_sched;
+    uint64_t now_ms;
+};
+
+static struct fake fake;
+static struct engine engine;
+static struct control control;
+static struct ledger ledger;
+
+static uint64_t now_ms(struct host *host)
+{
+    (void)host;
+    return fake.now_ms;
+}
+
+static int observe(struct host *host, struct round *round)
+{
+    (void)host;
+    round_begin(round, fake.now_ms);
+    round->total_kib = 4096 * MIB;
+    round->free_kib = 1024 * MIB;
+    for (uint32_t domid = 0; domid <= GUESTS; domid++) {
+        const uint8_t uuid[16] = { 1, 2, 3, [15] = (uint8_t)domid };
+        struct domain *domain;
+
+        if (fake.gone[domid])
+            continue;
+        domain = round_see(round, domid, uuid);
+        domain->actual_kib = domain->actual_low_kib = domain->target_kib = 256 * MIB;
+        domain->cap_kib = 257 * MIB;
+        domain->slack_kib = MIB;
+        domain->static_max_kib = 512 * MIB;
+        domain->has_target = true;
+    }
+    round_end(round);
+    return 0;
+}
+
+static int set_target(struct host *host, const struct domain *domain, uint64_t target_kib,
+                      uint64_t cap_kib)
+{
+    (void)host, (void)domain, (void)target_kib, (void)cap_kib;
+    return 0;
+}
+
+static int sched_get(struct host *host, const struct domain *domain, struct sched *ret_sched)
+{
+    (void)host;
+    *ret_sched = fake.sched[domain->domid];
+    return fake.fail_sched;
+}
+
+static int sched_set(struct host *host, const struct domain *domain, const struct sched *sched)
+{
+    (void)host;
+    if (fake.fail_sched == 0)
+        fake.sched[domain->domid] = *sched;
+    return fake.fail_sched;
+}
+
+static int state_get(struct host *host, const char *key, char **ret_text)
+{
+    (void)host;
+    return state_memory_get(&fake.state, key, ret_text);
+}
+
+static int state_set(struct host *host, const char *key, const char *text)
+{
+    (void)host;
+    return fake.fail_state ? fake.fail_state : state_memory_set(&fake.state, key, text);
+}
+
+static int state_list(struct host *host, const char *key,
+                      void (*each)(void *context, const char *name), void *context)
+{
+    (void)host;
+    state_memory_list(&fake.state, key, each, context);
+    return 0;
+}
+
+static const struct host_ops ops = {
+    .name = "fake",
+    .now_ms = now_ms,
+    .observe = observe,
+    .set_target = set_target,
+    .sched_get = sched_get,
+    .sched_set = sched_set,
+    .state_get = state_get,
+    .state_set = state_set,
+    .state_list = state_list,
+};
+
+/* Another daemon on the same host. */
+static void start(void)
+{
+    struct config config;
+
+    config_init(&config);
+    config.remedies = (struct remedies){ .cpu_weight = 64, .cpu_cap = 50, .event = true };
+    engine_init(&engine, &fake.host, &config);
+    memset(&control, 0, sizeof(control));
+    memset(&ledger, 0, sizeof(ledger));
+    control.engine = &engine;
+}
+
+static void begin(void)
+{
+    memset(&fake, 0, sizeof(fake));
+    fake.host.ops = &ops;
+    fake.now_ms = 1000000;
+    for (size_t i = 0; i <= GUESTS; i++)
+        fake.sched[i] = (struct sched){ .weight = 256 };
+    start();
+}
+
+static void end(void)
+{
+    engine_free(&engine);
+    state_memory_free(&fake.state);
+}
+
+static void turn(uint64_t ms)
+{
+    uint64_t next_ms;
+
+    fake.now_ms += ms;
+    CHECK_EQ(engine_round(&engine, &next_ms), 0);
+    ledger_round(&ledger, &control);
+}
+
+static void call_malicious(uint32_t domid, bool is)
+{
+    struct domain *domain = round_find(&engine.round, domid);
+
+    domain->conduct.class = is ? CONDUCT_MALICIOUS : CONDUCT_COOPERATIVE;
+    domain->conduct.atone_ms = UINT64_MAX;
+}
+
+static void count_name(void *context, const char *name)
+{
+    (void)name;
+    (*(unsigned *)context)++;
+}
+
+static unsigned kept(const char *folder)
+{
+    unsigned count = 0;
+
+    state_memory_list(&fake.state, folder, count_name, &count);
+    return count;
+}
+
+static void test_applied_and_undone(void)
+{
+    begin();
+    turn(0);
+    call_malicious(1, true);
+    call_malicious(0, true);
+    turn(1000);
+    CHECK_EQ(fake.sched[1].weight, 64);
+    CHECK_EQ(fake.sched[1].cap, 50);
+    CHECK_EQ(fake.sched[2].weight, 256);
+    CHECK_EQ(fake.sched[0].weight, 256); /* domain 0 never */
+    CHECK_EQ(kept("remedies"), 1);
+    call_malicious(1, false);
+    turn(1000);
+    CHECK_EQ(fake.sched[1].weight, 256);
+    CHECK_EQ(fake.sched[1].cap, 0);
+    CHECK_EQ(kept("remedies"), 0);
+    end();
+}
+
+static void test_nobody_gains(void)
+{
+    begin();
+    fake.sched[1] = (struct sched){ .weight = 32, .cap = 20 };
+    turn(0);
+    call_malicious(1, true);
+    turn(1000);
+    CHECK_EQ(fake.sched[1].weight, 32);
+    CHECK_EQ(fake.sched[1].cap, 20);
+    CHECK_EQ(kept("remedies"), 0);
+    end();
+}
+
+static void test_crash(void)
+{
+    begin();
+    turn(0);
+    call_malicious(1, true);
+    turn(1000);
+    engine_free(&engine);
+    start();
+    turn(1000);
+    CHECK_EQ(fake.sched[1].weight, 256);
+    CHECK_EQ(fake.sched[1].cap, 0);
+    CHECK_EQ(kept("remedies"), 0);
+    end();
+}
+
+/* The record of one that died while nobody looked is no reason to touch another. */
+static void test_crash_and_death(void)
+{
+    begin();
+    turn(0);
+    call_malicious(1, true);
+    turn(1000);
+    engine_free(&engine);
+    fake.gone[1] = true;
+    start();
+    turn(1000);
+    CHECK_EQ(fake.sched[1].weight, 64);
+    CHECK_EQ(kept("remedies"), 0);
+    CHECK_EQ(kept("bills"), 0);
+    end();
+}
+
+static void test_stop(void)
+{
+    begin();
+    turn(0);
+    call_malicious(2, true);
+    turn(1000);
+    ledger_close(&control);
+    CHECK_EQ(fake.sched[2].weight, 256);
+    CHECK_EQ(kept("remedies"), 0);
+    CHECK_EQ(kept("bills"), GUESTS + 1);
+    end();
+}
+
+static void test_reload(void)
+{
+    begin();
+    turn(0);
+    call_malicious(1, true);
+    turn(1000);
+    engine.config.remedies.cpu_weight = 0;
+    turn(1000);
+    CHECK_EQ(fake.sched[1].weight, 256);
+    CHECK_EQ(fake.sched[1].cap, 50);
+    engine.config.remedies.cpu_cap = 0;
+    turn(1000);
+    CHECK_EQ(fake.sched[1].cap, 0);
+    CHECK_EQ(kept("remedies"), 0);
+    end();
+}
+
+/* What the operator has changed meanwhile stays. */
+static void test_others_change(void)
+{
+    begin();
+    turn(0);
+    call_malicious(1, true);
+    turn(1000);
+    fake.sched[1].weight = 128;
+    call_malicious(1, false);
+    turn(1000);
+    CHECK_EQ(fake.sched[1].weight, 128);
+    CHECK_EQ(fake.sched[1].cap, 0);
+    end();
+}
+
+/* Nothing is done that could not be undone; what fails is tried again, and told once. */
+static void test_failures(void)
+{
+    uint64_t noted;
+
+    begin();
+    turn(0);
+    call_malicious(1, true);
+    fake.fail_state = -ENOSPC;
+    turn(1000);
+    CHECK_EQ(fake.sched[1].weight, 256);
+    noted = control.noted;
+    for (int i = 0; i < 100; i++)
+        turn(1000);
+    CHECK_EQ(control.noted, noted);
+    fake.fail_state = 0;
+    turn(20000);
+    CHECK_EQ(fake.sched[1].weight, 64);
+    fake.fail_sched = -EIO;
+    call_malicious(1, false);
+    turn(1000);
+    CHECK_EQ(kept("remedies"), 1);
+    fake.fail_sched = 0;
+    turn(20000);
+    CHECK_EQ(fake.sched[1].weight, 256);
+    CHECK_EQ(kept("remedies"), 0);
+    end();
+}
+
+static void test_bills(void)
+{
+    uint64_t had;
+
+    begin();
+    turn(0);
+    for (int i = 0; i < 600; i++)
+        turn(1000);
+    CHECK_EQ(kept("bills"), GUESTS + 1);
+    had = round_find(&engine.round, 1)->bill.granted.kib_s;
+    CHECK_EQ(had, 600 * 256 * MIB);
+    engine_free(&engine);
+    start();
+    turn(1000);
+    CHECK(round_find(&engine.round, 1)->bill.granted.kib_s >= had - 61 * 256 * MIB);
+    fake.gone[1] = true;
+    turn(1000);
+    CHECK_EQ(kept("bills"), GUESTS);
+    end();
+}
+
+int main(int argc, char **argv)
+{
+    check_init(argc, argv);
+    check_run("remedies are applied to the malicious, and undone", test_applied_and_undone);
+    check_run("nobody gains by a remedy", test_nobody_gains);
+    check_run("after a crash they are put back", test_crash);
+    check_run("but not on another domain", test_crash_and_death);
+    check_run("a clean stop puts them back, and keeps the bills", test_stop);
+    check_run("a reload changes them", test_reload);
+    check_run("what others have set stays", test_others_change);
+    check_run("failures are tried again, and told once", test_failures);
+    check_run("bills outlive the daemon, not the domain", test_bills);
+    return check_done();
+}
