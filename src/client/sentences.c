@@ -198,7 +198,7 @@ static void say_need(struct page *page, const struct answer *answer)
     const struct json_value *need = answer->need;
     int64_t available = get(answer->domain, "available_kib");
 
-    if (is(answer->domain, "conduct", "unhelpful"))
+    if (is(answer->domain, "conduct", "unhelpful") || is(answer->domain, "conduct", "malicious"))
         say(page, "Need", "It is counted as needing no more than its minimum, %s.",
             MIB(get(need, "need_kib")));
     else if (get(need, "need_kib") <= get(answer->domain, "min_kib"))

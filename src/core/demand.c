@@ -34,15 +34,17 @@
 /* A post that differs by less can wait: no call would follow from it. */
 #define NEWS_KIB 2048
 
-/* What a domain asked for by its pressure, and got, it must use: a quarter of it at least is no longer
- * free so long after. Linux fills what it is given with what it had to
- * drop within seconds (measured: 185,000 refaults in 5 s). */
+/* What a domain asked for by its pressure, and got, it must use within so long: a quarter of it is used
+ * once, or is not free in the end. Linux fills what it is given with what it had to drop within seconds
+ * (measured: 185,000 refaults in 5 s). */
 #define PLEA_MS 10000
 #define PLEA_USED_SHARE 4
 
-/* Each time that it does not, half of what it would get for pressure is doubted; honest guests do that
- * now and then (what was pressed has ended). Doubt fades within so long, and goes by half each time that
- * the memory is used. At most this: some of it is always given, since who is doubted may be in need. */
+/* When it does not, so many thousandths of what it would get for pressure are doubted, and twice as many
+ * each further time; honest guests do that now and then (what was pressed has ended). Doubt fades within
+ * so long, and goes by half each time that the memory is used. At most this: some of it is always given,
+ * since who is doubted may be in need. */
+#define DOUBT_FIRST 100
 #define DOUBT_MOST 900
 #define DOUBT_FADES_MS 600000
 
@@ -175,16 +177,14 @@ static void settle_plea(struct domain *domain)
     const struct post *post = &domain->post;
     uint64_t more = free_kib(post) - smaller(free_kib(post), demand->plea_free_kib);
     bool given = post->held_kib >= demand->plea_kib;
-    bool used = more < demand->plea_unused_kib;
+    bool used = post->used_kib >= demand->plea_used_kib;
 
-    if (demand->plea_kib == 0 || post->at_ms - demand->plea_ms < PLEA_MS)
+    if (demand->plea_kib == 0 || (!used && post->at_ms - demand->plea_ms < PLEA_MS))
         return;
-    if (given && used) {
+    if (used || (given && more < demand->plea_unused_kib))
         demand->doubt /= 2;
-    } else if (given) {
-        demand->doubt += (DOUBT_MOST - demand->doubt + 1) / 2;
-        demand->boost_kib /= 2;
-    }
+    else if (given)
+        demand->doubt = (uint32_t)clamp(2 * (uint64_t)demand->doubt, DOUBT_FIRST, DOUBT_MOST);
     demand->plea_kib = 0;
 }
 
@@ -203,6 +203,7 @@ static void plead(struct domain *domain, uint64_t step)
     demand->plea_kib = post->held_kib + step - step / PLEA_USED_SHARE;
     demand->plea_unused_kib = step - step / PLEA_USED_SHARE;
     demand->plea_free_kib = free_kib(post);
+    demand->plea_used_kib = post->used_kib + step / PLEA_USED_SHARE;
     demand->plea_ms = post->at_ms;
 }
 

@@ -166,6 +166,7 @@ struct demand {
     uint64_t plea_kib;        /* given on its word, to be used by it; 0: nothing */
     uint64_t plea_ms;         /* the post that asked */
     uint64_t plea_free_kib;   /* free in it then */
+    uint64_t plea_used_kib;   /* and used, so that it explains itself when this grows */
     uint64_t plea_unused_kib; /* when so much more is free after it, it was not used */
     uint64_t raw_kib;         /* what it uses by that post, and the rise that it goes on with */
     uint64_t margin_kib;      /* room to grow into, by that post */

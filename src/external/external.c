@@ -196,11 +196,14 @@ static void tell_domain(struct json *json, const struct round *round, const stru
     json_uint(json, "target_kib", domain->target_kib);
     json_uint(json, "cap_kib", domain->cap_kib);
     json_uint(json, "static_max_kib", domain->static_max_kib);
+    json_uint(json, "entitled_kib", domain->entitled_kib);
     json_uint(json, "core_kib", domain->core_kib);
     json_uint(json, "need_kib", domain->need_kib);
     json_int(json, "available_kib", domain->available_kib);
     json_string(json, "dialect", dialect_name(domain->post.dialect));
-    tell_post(json, &domain->post, post_usable(&domain->post, round->now_ms));
+    tell_post(json, &domain->post,
+              domain->conduct.class != CONDUCT_MALICIOUS
+                  && post_usable(&domain->post, round->now_ms));
     json_map_end(json);
 }
 

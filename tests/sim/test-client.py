@@ -37,8 +37,8 @@ def table_of(text):
     head = next(i for i, line in enumerate(lines) if line.startswith("NAME"))
     rows = {}
     for line in lines[head + 1:]:
-        cells = line.split(None, 11)
-        if len(cells) == 12:
+        cells = line.split(None, 12)
+        if len(cells) == 13:
             rows[cells[0]] = dict(zip(lines[head].split(), cells))
     return rows
 
