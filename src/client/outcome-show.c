@@ -47,6 +47,7 @@ static const struct column compared[] = {
     { "unmet", "MiB*s", 10, 1, 1, METRIC_UNMET },
     { "weighted", "MiB*s", 10, 1, 1, METRIC_UNMET_WEIGHTED },
     { "stall", "%", 7, 2, 1, METRIC_STALL },
+    { "squeezed", "%", 9, 2, 1, METRIC_SQUEEZED },
     { "oom", "", 5, 0, 1, METRIC_OOM },
     { "idle", "MiB", 8, 0, MIB, METRIC_IDLE },
     { "wait p50", "ms", 9, 0, 1, METRIC_SERVE_P50 },
@@ -207,8 +208,8 @@ void outcome_compare(const struct outcome *outcomes, size_t count, FILE *out)
     const double *host = outcomes[0].host;
     const double *const reach[COMPARED] = {
         [0] = &host[METRIC_REACH],           [1] = &host[METRIC_REACH_WEIGHTED],
-        [5] = &host[METRIC_REACH_SERVE_P50], [6] = &host[METRIC_REACH_SERVE_P99],
-        [7] = &host[METRIC_REACH_RISE_P50],  [8] = &host[METRIC_REACH_MOVED],
+        [6] = &host[METRIC_REACH_SERVE_P50], [7] = &host[METRIC_REACH_SERVE_P99],
+        [8] = &host[METRIC_REACH_RISE_P50],  [9] = &host[METRIC_REACH_MOVED],
     };
     const double *const bound[COMPARED] = {
         [0] = &host[METRIC_BOUND],
@@ -231,7 +232,8 @@ void outcome_compare(const struct outcome *outcomes, size_t count, FILE *out)
     }
     print_clairvoyant(out, width, "(in reach)", reach);
     print_clairvoyant(out, width, "(no cost)", bound);
-    fputs("\nbroken: how often the promise was; it must be 0.\n", out);
+    fputs("\nstall, squeezed: of the worst; broken: how often the promise was, it must be 0.\n",
+          out);
 }
 
 /* For programs. */

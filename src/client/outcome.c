@@ -101,6 +101,7 @@ static void take_guest(const struct scenario *scenario, const struct guest *gues
     values[METRIC_REACH] = mib_s(best->reach_kib_ms);
     values[METRIC_REACH_WEIGHTED] = values[METRIC_REACH] * weight;
     values[METRIC_STALL] = mean(stats->stall_ms * 100, stats->lived_ms);
+    values[METRIC_SQUEEZED] = mean(stats->squeezed_ms * 100, stats->lived_ms);
     values[METRIC_OOM] = (double)stats->oom_kills;
     values[METRIC_IDLE] = mean(stats->idle_kib_ms, stats->lived_ms);
     values[METRIC_MOVED] = (double)stats->moved_kib;
@@ -125,6 +126,8 @@ static void add_to_host(double host[METRICS], const double guest[METRICS])
         host[sums[i]] += guest[sums[i]];
     if (guest[METRIC_STALL] > host[METRIC_STALL])
         host[METRIC_STALL] = guest[METRIC_STALL];
+    if (guest[METRIC_SQUEEZED] > host[METRIC_SQUEEZED])
+        host[METRIC_SQUEEZED] = guest[METRIC_SQUEEZED];
 }
 
 /* Jain's index, (sum x)^2 / (n sum x^2), of the guests' need met, each as a part of what guarantee,

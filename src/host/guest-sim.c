@@ -168,6 +168,8 @@ static void account(struct guest *guest, uint64_t dt)
     stats->unmet_kib_ms += (double)unmet_kib(guest) * ms;
     stats->idle_kib_ms += (double)less(guest->actual_kib, guest->need_kib) * ms;
     stats->stall_ms += guest->some * ms;
+    if (guest->squeezed)
+        stats->squeezed_ms += guest->some * ms;
     if (unmet_kib(guest) > RISES_SERVED_KIB)
         stats->rises.wait_ms += ms;
     if (guest->last_ms - dt < guest->read_until_ms)
@@ -195,8 +197,10 @@ void guest_set_need(struct guest *guest, uint64_t need_kib, uint64_t over_ms, ui
     end_rise(guest, unmet_kib(guest) <= RISES_SERVED_KIB);
     guest->courses++;
     guest->climbs = rise_kib > RISES_LEAST_KIB;
-    if (guest->climbs)
+    if (guest->climbs) {
+        guest->squeezed = false; /* from here on it is its own doing */
         rises_begin(&guest->stats.rises, now_ms);
+    }
     guest->from_kib = course_kib;
     guest->to_kib = need_kib;
     guest->from_ms = now_ms;
@@ -334,6 +338,8 @@ static void suffer(struct guest *guest, uint64_t dt)
     guest->refault_file_pages += missing * (double)(dt * REFAULT_PAGES_MS);
     guest->some = thrash + reread - thrash * reread;
     guest->full = 0.65 * thrash + 0.95 * reread * (1 - thrash);
+    if (guest->target_kib >= guest->need_kib && guest->some == 0)
+        guest->squeezed = false;
 }
 
 /* Balloon driver. */
@@ -426,6 +432,7 @@ void guest_set_target(struct guest *guest, uint64_t target_kib, uint64_t cap_kib
     bool same = target_kib / PAGE_KIB == guest->target_kib / PAGE_KIB;
     bool busy = balloon_busy(guest) && guest->wake_ms <= guest->last_ms;
 
+    guest->squeezed |= target_kib < guest->target_kib && target_kib < guest->need_kib;
     guest->target_kib = target_kib;
     guest->cap_kib = cap_kib;
     if (same)

@@ -35,6 +35,7 @@ struct guest_stats {
     double unmet_kib_ms;
     double idle_kib_ms;
     double stall_ms;
+    double squeezed_ms; /* of that, because its target was lowered below what it needs */
     uint64_t lived_ms;
     uint64_t moved_kib; /* taken in by the balloon */
     uint64_t moves;     /* calls */
@@ -73,6 +74,7 @@ struct guest {
     uint64_t swapped_kib;
     uint64_t waiting_kib; /* asked for, and neither there nor made by swapping */
     uint64_t oom_ms;      /* the kernel kills then, when nothing changes; 0: no */
+    bool squeezed;        /* its target was lowered below its need, and it suffers from it */
     double some;          /* share of the time that is stalled, now */
     double full;
 

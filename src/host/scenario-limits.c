@@ -19,6 +19,7 @@ static const struct metric_info metrics[METRICS] = {
     [METRIC_REACH_WEIGHTED] = { "reach-weighted", "reach_weighted_mib_s", UNIT_MIB_S, false,
                                 false },
     [METRIC_STALL] = { "stall", "stall_pct", UNIT_PERCENT, false, false },
+    [METRIC_SQUEEZED] = { "squeezed", "squeezed_pct", UNIT_PERCENT, false, false },
     [METRIC_OOM] = { "oom", "oom_kills", UNIT_COUNT, false, false },
     [METRIC_IDLE] = { "idle", "idle_mib", UNIT_MIB, false, false },
     [METRIC_MOVED] = { "moved", "moved_mib", UNIT_MIB, false, false },

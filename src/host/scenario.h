@@ -77,6 +77,7 @@ enum metric {
     METRIC_REACH, /* and in reach */
     METRIC_REACH_WEIGHTED,
     METRIC_STALL,       /* percent of the time; of the host: its worst guest */
+    METRIC_SQUEEZED,    /* the part of it that came of lowering the guest's target */
     METRIC_OOM,         /* processes killed for want of memory */
     METRIC_IDLE,        /* held and not needed, mean KiB */
     METRIC_MOVED,       /* KiB that went from one place to another */

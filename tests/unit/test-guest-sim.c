@@ -282,6 +282,82 @@ static void test_posts(void)
     CHECK(guest->fresh); /* at the next look */
 }
 
+/* What a guest that posts now says of itself. */
+static void read_post(const struct guest *guest, struct report *ret_report)
+{
+    report_clear(ret_report);
+    CHECK_EQ(report_parse(guest->text[0], strlen(guest->text[0]), ret_report), 0);
+}
+
+/* A backup fills what is free, and counts refaults; nothing is harder to have for it. */
+static void test_reads(void)
+{
+    struct guest_spec spec = plain_spec();
+    struct guest *guest = begin(&spec);
+    struct report before, during, after;
+
+    live(guest, 300, PLENTY);
+    read_post(guest, &before);
+    guest_read(guest, 100 * MIB, 5000);
+    live(guest, 4000, PLENTY);
+    read_post(guest, &during);
+    CHECK(during.free_kib < 2 * MIB);
+    CHECK_EQ(during.available_kib, before.available_kib);
+    CHECK(during.refault_file_pages > 10000 && during.refault_file_pages < 14000);
+    CHECK_EQ(guest->stats.stall_ms, 0);
+    live(guest, 20000, PLENTY);
+    read_post(guest, &after);
+    CHECK(after.refault_file_pages < 17000);
+    CHECK_EQ(after.free_kib, before.free_kib);
+    target(guest, 170);
+    live(guest, 1000, PLENTY);
+    CHECK_EQ(guest->actual_kib, 170 * MIB);
+}
+
+static void test_commits(void)
+{
+    struct guest_spec spec = plain_spec();
+    struct guest *guest = begin(&spec);
+    struct report report;
+    uint64_t plain_kib, available_kib;
+
+    live(guest, 300, PLENTY);
+    read_post(guest, &report);
+    plain_kib = report.committed_kib;
+    available_kib = report.available_kib;
+    spec.commit_kib = 500 * MIB;
+    guest = begin(&spec);
+    live(guest, 300, PLENTY);
+    read_post(guest, &report);
+    CHECK_EQ(report.committed_kib, plain_kib + 500 * MIB);
+    CHECK_EQ(report.available_kib, available_kib);
+}
+
+/* Stall that came of a lower target is told from stall that came of a rise. */
+static void test_squeezed(void)
+{
+    struct guest_spec spec = plain_spec();
+    struct guest *guest;
+
+    spec.swap_kib = 256 * MIB;
+    guest = begin(&spec);
+    guest_set_need(guest, 300 * MIB, 0, 5000);
+    live(guest, 4000, PLENTY);
+    CHECK(guest->stats.stall_ms > 0);
+    CHECK_EQ(guest->stats.squeezed_ms, 0);
+    live(guest, 20000, PLENTY);
+    guest->stats.stall_ms = 0;
+    for (uint64_t mib = 152; mib >= 128; mib -= 8) {
+        target(guest, mib);
+        live(guest, 1000, PLENTY);
+    }
+    CHECK(guest->stats.squeezed_ms > 0);
+    CHECK_EQ(guest->stats.squeezed_ms, guest->stats.stall_ms);
+    target(guest, 256);
+    live(guest, 30000, PLENTY);
+    CHECK(!guest->squeezed);
+}
+
 int main(int argc, char **argv)
 {
     check_init(argc, argv);
@@ -298,5 +374,8 @@ int main(int argc, char **argv)
     check_run("built, booted, destroyed", test_is_built_and_dies);
     check_run("off by some pages", test_is_off_by_some);
     check_run("posts when it matters", test_posts);
+    check_run("a backup fills what is free", test_reads);
+    check_run("what is committed is not used", test_commits);
+    check_run("stall that shrinking made", test_squeezed);
     return check_done();
 }
