@@ -4,6 +4,9 @@
 says that its use changed. Names in brackets: the files of QubesOS/qubes-core-admin and, for the
 guest's side, QubesOS/qubes-linux-utils.
 
+A domain's minimum stands for vm-min-mem (an option, 200 MiB for all [qubes/qmemman/algo.py]), and
+its maximum for static-max, so that it is not asked for what the guard refuses.
+
 Not modelled: balancing stands still while a domain is started, and may fail the start."""
 
 import sys
@@ -11,8 +14,7 @@ import sys
 sys.dont_write_bytecode = True
 from peer import MIB, Peer, run, swapped_kib, used_kib
 
-CACHE_FACTOR = 1.3           # cache-margin-factor [qubes/qmemman/algo.py]
-VM_MIN_MEM = 200 * MIB       # vm-min-mem, of qmemman.conf [algo.py]
+CACHE_FACTOR = 1.3           # cache-margin-factor [algo.py]
 DOM0_MEM_BOOST = 350 * MIB   # dom0-mem-boost [algo.py]
 ROUNDING = 0.999             # so that rounding hands out no more than there is [algo.py]
 LEAST_DONATION = 10 * MIB    # above its preference, or a donor is left alone [algo.py]
@@ -34,6 +36,7 @@ class Known:
         self.current = 0  # held
         self.actual = 0   # what it holds or may take
         self.before = 0   # actual when the transfer began
+        self.least = 0
         self.most = 0
 
 
@@ -45,14 +48,11 @@ class Qmemman(Peer):
         self.done = []
         self.give_up_ms = None
         self.stirred = False
-        self.vm_min_mem = VM_MIN_MEM
 
     def decide(self, now):
         self.known = {domid: self.known.get(domid, Known()) for domid in now.domains}
         self.requests = [request for request in self.requests if request[0] in now.domains]
         self.done = [request for request in self.done if request[0] in now.domains]
-        # An option that is set to suit the domains: a host with smaller minimums has it smaller.
-        self.vm_min_mem = min([VM_MIN_MEM] + [d["min_kib"] for d in now.domains.values()])
         self.stirred |= self.came_or_went
         for domid, domain in now.domains.items():
             self.stirred |= self.read_post(self.known[domid], domain)
@@ -82,6 +82,7 @@ class Qmemman(Peer):
             known = self.known[domid]
             known.current = domain["actual_kib"]
             known.actual = max(known.current, self.targets[domid])
+            known.least = domain["min_kib"]
             known.most = domain["max_kib"]
 
     def free(self, now):
@@ -95,7 +96,7 @@ class Qmemman(Peer):
         wish = known.used * CACHE_FACTOR
         if domid == 0:
             return int(min(wish + DOM0_MEM_BOOST, known.most))
-        return int(max(min(wish, known.most), self.vm_min_mem))
+        return int(max(min(wish, known.most), known.least))
 
     def balance(self, now):
         """Decides on a transfer, and begins it if it is worth it."""

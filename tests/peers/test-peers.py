@@ -134,6 +134,9 @@ def check_qmemman_famine():
     guests[0] = guest(1, 260)
     tap.equal(wants(system, 100, guests, 240), {1: 260, 2: 743.3, 3: 495.5},
               "qmemman: takers by theirs")
+    # 1.3 * 200 = 260 is less than the minimum.
+    system.wants(message(0, [using(1, 500, 200, least=300)]))
+    tap.equal(system.preferred(1), 300 * MIB, "qmemman: nobody prefers less than its minimum")
     # Domain 0 gets 350 more: 1.3 * 200 + 350 = 610.
     system.wants(message(0, [using(0, 500, 200)]))
     tap.equal(system.preferred(0), 610 * MIB, "qmemman: domain 0 prefers more")
