@@ -46,6 +46,14 @@ static bool truth(const struct json_value *map, const char *key)
     return value;
 }
 
+static double fraction(const struct json_value *map, const char *key)
+{
+    double value = 0;
+
+    (void)json_get_double(json_get(map, key), &value);
+    return value;
+}
+
 static const char *word(const struct json_value *map, const char *key)
 {
     const char *text = json_get_string(json_get(map, key));
@@ -289,7 +297,12 @@ static void say_step(struct page *page, const struct answer *answer, size_t numb
     if (held < asked && !surplus && get(step, "higher_kib") > 0)
         say(page, "Policy", "   Domains of higher priority took %s first.",
             MIB(get(step, "higher_kib")));
-    if (has(step, "level_kib"))
+    if (has(step, "level_kib") && surplus)
+        say(page, "Policy",
+            "   A weight of 256 brings %s, of which need counts for %.0f %%; it has %" PRId64 ".",
+            MIB(get(step, "level_kib")), 100 - 100 * fraction(answer->policy, "idle_tax"),
+            get(answer->domain, "weight"));
+    else if (has(step, "level_kib"))
         say(page, "Policy", "   A weight of 256 brings %s; it has %" PRId64 ".",
             MIB(get(step, "level_kib")), get(answer->domain, "weight"));
     if (surplus && held < asked)
@@ -325,11 +338,14 @@ static void say_pace(struct page *page, const struct answer *answer)
     if (is(pace, "pace", "there"))
         say(page, "Pace", "Its target is where it should be, in whole steps of 4 MiB.");
     else if (is(pace, "pace", "small"))
-        say(page, "Pace", "Its target is so near to it that the change may wait %s.", SPAN(pause));
+        say(page, "Pace", "The change is small, or beyond what it needs: it may wait %s.",
+            SPAN(pause));
     else if (is(pace, "pace", "grace"))
         say(page, "Pace", "Nothing is taken from a domain that has just started.");
     else if (is(pace, "pace", "left"))
         say(page, "Pace", "It is not asked for more now: its target stands where it is.");
+    else if (is(pace, "pace", "unpaced"))
+        say(page, "Pace", "The policy sets targets at once.");
     else if (is(pace, "pace", "up"))
         say(page, "Pace", "Growing is not slowed down.");
     else if (is(pace, "pace", "unheld"))

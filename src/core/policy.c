@@ -159,6 +159,7 @@ static void share_minimums(struct round *round)
  * time comes, for all that is above its guarantee. */
 void policy_hold(struct round *round)
 {
+    round->steps = 0;
     for (size_t i = 0; i < round->count; i++) {
         struct domain *domain = &round->domains[i];
 
@@ -174,16 +175,13 @@ int policy_decide(const struct policy *policy, struct round *round)
     int r;
 
     policy_hold(round);
-    round->steps = 0;
     round->surplus_waits = policy->by_need;
     if (round->minimums_fit)
         policy->decide(round);
     else
         share_minimums(round);
     r = policy_check(round, &culprit);
-    if (r < 0) {
-        round->steps = 0;
+    if (r < 0)
         policy_hold(round);
-    }
     return r;
 }

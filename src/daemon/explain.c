@@ -95,6 +95,16 @@ static uint64_t asked_kib(const struct domain *domain, size_t step)
     return clamp(asked[step], domain->bottom_kib, domain->top_kib);
 }
 
+/* What a step counts of what it brought a domain to: of need, in the step that shares out what nobody
+ * needs, what the tax leaves. */
+static uint64_t counted_kib(const struct round *round, const struct domain *domain, size_t step)
+{
+    uint64_t taxed_kib = step == STEP_SURPLUS ? domain->step_kib[step - 1] : 0;
+
+    return domain->step_kib[step] - taxed_kib
+           + taxed_kib * (IDLE_TAX_MAX - round->idle_tax) / IDLE_TAX_MAX;
+}
+
 static void explain_step(struct json *json, const struct round *round, const struct domain *domain,
                          size_t step)
 {
@@ -120,7 +130,8 @@ static void explain_step(struct json *json, const struct round *round, const str
     json_uint(json, "left_kib", left_kib);
     /* The level shows only in one that stands at it: neither at its floor nor at its ceiling. */
     if (held_kib > before_kib && held_kib < asked_kib(domain, step))
-        json_uint(json, "level_kib", held_kib * LEVEL_WEIGHT / domain->limits.weight);
+        json_uint(json, "level_kib",
+                  counted_kib(round, domain, step) * LEVEL_WEIGHT / domain->limits.weight);
     else
         json_string(json, "level_kib", NULL);
     json_map_end(json);
@@ -142,6 +153,7 @@ static void explain_policy(struct json *json, const struct engine *engine,
         explain_step(json, round, domain, step);
     json_array_end(json);
     json_uint(json, "want_kib", domain->want_kib);
+    json_double(json, "idle_tax", (double)round->idle_tax / IDLE_TAX_MAX);
     json_map_end(json);
 }
 

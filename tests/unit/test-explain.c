@@ -87,7 +87,8 @@ static void test_surplus(void)
     SAYS("Nothing is asked of it: it is where its target is.");
     SAYS_MIB("\"weighted\" has %.1f MiB to share", model.engine.round.share_kib);
     SAYS("3. Room to grow: up to 270.0 MiB, all of it.");
-    SAYS_MIB("A weight of 256 brings %.1f MiB; it has 256.", model_domain(&model, 0)->want_kib);
+    SAYS_MIB("A weight of 256 brings %.1f MiB, of which need counts for 25 %%; it has 256.",
+             model_domain(&model, 0)->want_kib - 270 * MIB * 3 / 4);
     SAYS("64.0 MiB are kept free");
     SAYS("Its target is where it should be");
     SAYS("Nothing, until its need changes or that of others.");
@@ -280,6 +281,25 @@ static void test_failed_call(void)
     model_free_all(&model);
 }
 
+/* Steps are told of the policy that took them, not of one that takes none. */
+static void test_without_steps(void)
+{
+    model_init(&model, 1000 * MIB);
+    model_add(&model, 0, 256 * MIB, 1024 * MIB, 120 * MIB);
+    model_run(&model, 5000);
+    CHECK_EQ(model.engine.round.steps, STEPS);
+    policy_hold(&model.engine.round); /* as a program does before it is asked */
+    explain(0);
+    CHECK(!strstr(text, "1. The guarantee"));
+    snprintf(model.engine.config.policy, sizeof(model.engine.config.policy), "static");
+    model_run(&model, 1000);
+    explain(0);
+    SAYS("\"static\" has ");
+    CHECK(!strstr(text, "1. The guarantee"));
+    SAYS("So it should hold 256.0 MiB.");
+    model_free_all(&model);
+}
+
 /* The answer's figures add up, and a name is no escape sequence. */
 static void test_figures(void)
 {
@@ -318,6 +338,7 @@ int main(int argc, char **argv)
     check_run("one that gives what it uses", test_careful);
     check_run("one that is left alone", test_left_alone);
     check_run("a call that failed, and a dry run", test_failed_call);
+    check_run("a policy without steps", test_without_steps);
     check_run("the figures add up", test_figures);
     return check_done();
 }
