@@ -111,15 +111,30 @@ static void take_guest(const struct scenario *scenario, const struct guest *gues
     values[METRIC_UNSERVED] = (double)stats->rises.unserved;
     values[METRIC_BELOW_MIN] = (double)stats->below_min;
     values[METRIC_ACTUAL] = (double)guest->actual_kib;
+    values[METRIC_BELOW_GUARANTEE] = (double)stats->short_ms;
+    values[METRIC_HELD] = mean(stats->held_kib_ms, stats->lived_ms);
+    values[METRIC_HAD] = (double)guest->mischief.offence_kib;
+    values[METRIC_GAINED] = (double)guest->mischief.gained_kib;
 }
 
 static void add_to_host(double host[METRICS], const double guest[METRICS])
 {
     static const enum metric sums[] = {
-        METRIC_UNMET,    METRIC_UNMET_WEIGHTED, METRIC_BOUND, METRIC_BOUND_WEIGHTED,
-        METRIC_REACH,    METRIC_REACH_WEIGHTED, METRIC_OOM,   METRIC_IDLE,
-        METRIC_MOVED,    METRIC_REACH_MOVED,    METRIC_MOVES, METRIC_RISES,
-        METRIC_UNSERVED, METRIC_BELOW_MIN,
+        METRIC_UNMET,
+        METRIC_UNMET_WEIGHTED,
+        METRIC_BOUND,
+        METRIC_BOUND_WEIGHTED,
+        METRIC_REACH,
+        METRIC_REACH_WEIGHTED,
+        METRIC_OOM,
+        METRIC_IDLE,
+        METRIC_MOVED,
+        METRIC_REACH_MOVED,
+        METRIC_MOVES,
+        METRIC_RISES,
+        METRIC_UNSERVED,
+        METRIC_BELOW_MIN,
+        METRIC_BELOW_GUARANTEE,
     };
 
     for (size_t i = 0; i < sizeof(sums) / sizeof(sums[0]); i++)

@@ -12,6 +12,7 @@
 #include "client/client.h"
 #include "client/outcome.h"
 #include "client/svg.h"
+#include "client/verdicts.h"
 #include "core/engine.h"
 #include "host/host-sim.h"
 #include "util/bounds.h"
@@ -43,7 +44,7 @@ static const char help_text[] =
 /* As the daemon does it: what happened is looked into after a delay that gathers what comes together,
  * and a round runs when it matters, at the latest when the round before asked for it. */
 static uint64_t run(const struct scenario *scenario, struct host *host, struct engine *engine,
-                    struct trace *trace)
+                    struct trace *trace, struct verdicts *verdicts)
 {
     uint64_t end_ms = HOST_SIM_BEGIN_MS + scenario->length_ms;
     uint64_t gather_ms = engine->config.gather_ms;
@@ -71,8 +72,10 @@ static uint64_t run(const struct scenario *scenario, struct host *host, struct e
         if (now_ms >= round_ms) {
             uint64_t next_ms = engine->config.interval_ms;
 
-            if (engine_round(engine, &next_ms) == 0)
+            if (engine_round(engine, &next_ms) == 0) {
                 rounds++;
+                verdicts_look(verdicts, &engine->round, host);
+            }
             round_ms = host->ops->now_ms(host) + next_ms;
         }
     }
@@ -157,6 +160,7 @@ static int simulate_on(const struct options *options, const struct scenario *sce
                        struct outcome *ret_outcome)
 {
     struct trace trace = { .step_ms = scenario->length_ms };
+    struct verdicts verdicts = { 0 };
     struct engine *engine = malloc(sizeof(*engine));
     struct clairvoyant *clairvoyant = NULL;
     uint64_t rounds;
@@ -166,12 +170,14 @@ static int simulate_on(const struct options *options, const struct scenario *sce
         return r;
     engine_init(engine, host, config);
     engine->patient = true;
-    r = clairvoyant_open(scenario, host, &clairvoyant);
+    r = verdicts_init(&verdicts, scenario->guest_count);
+    if (r == 0)
+        r = clairvoyant_open(scenario, host, &clairvoyant);
     if (r == 0 && options->svg)
         r = trace_init(&trace, scenario->guest_count, scenario->length_ms);
     if (r < 0)
         goto out;
-    rounds = run(scenario, host, engine, &trace);
+    rounds = run(scenario, host, engine, &trace, &verdicts);
     host_sim_finish(host);
     say_failures(engine, rounds);
     clairvoyant_finish(clairvoyant);
@@ -181,12 +187,14 @@ static int simulate_on(const struct options *options, const struct scenario *sce
         r = outcome_take(scenario, host, clairvoyant, ret_outcome);
     if (r < 0)
         goto out;
+    verdicts_report(&verdicts, host, ret_outcome);
     ret_outcome->seed = options->seed;
     ret_outcome->policy = policy;
     ret_outcome->rounds = rounds;
 out:
     trace_free(&trace);
     clairvoyant_free(clairvoyant);
+    verdicts_free(&verdicts);
     engine_free(engine);
     free(engine);
     return r;

@@ -26,12 +26,16 @@
 #define BUILD_KIB_MS 512      /* the toolstack fills a new guest */
 #define DIE_KIB_MS 2048       /* the hypervisor takes a dead one's memory */
 
+#define BUSY 0.02 /* stalled share of the time from which an agent with a lag is late */
 #define XENSERVER_MS 60000
 #define QUBES_LOOK_MS 100
 #define QUBES_STEP_KIB (30 * 1024)
 
 /* Of what a backup reads, this part it has read before and lost since, whatever it holds. */
 #define READ_AGAIN 8
+
+/* So little below its minimum is at it: a balloon may be off its target. */
+#define NEAR_KIB 1024
 
 static uint64_t least(uint64_t a, uint64_t b)
 {
@@ -77,6 +81,7 @@ static void new_life(struct guest *guest, uint32_t domid, uint64_t now_ms)
 {
     struct guest fresh = {
         .spec = guest->spec,
+        .min_kib = guest->min_kib,
         .stats = guest->stats,
         .random = guest->random,
         .domid = domid,
@@ -93,10 +98,12 @@ static void new_life(struct guest *guest, uint32_t domid, uint64_t now_ms)
         .courses = guest->courses + 1,
         .rest_ms = NEVER,
         .loose_ms = NEVER,
+        .mischief = guest->mischief,
     };
 
     for (size_t i = 0; i < sizeof(fresh.uuid); i++)
         fresh.uuid[i] = (uint8_t)guest_random(&fresh.random);
+    mischief_begin(&fresh.mischief, guest->spec->acts, now_ms);
     fresh.noise_ms =
         guest->spec->noise_kib > 0 ? now_ms + guest_random(&fresh.random) % 1000 : NEVER;
     report_clear(&fresh.posted);
@@ -163,6 +170,8 @@ static void account(struct guest *guest, uint64_t dt)
     double ms = (double)dt;
 
     stats->lived_ms += dt;
+    if (guest->actual_kib + NEAR_KIB < guest->min_kib)
+        stats->short_ms += dt;
     stats->need_kib_ms += (double)guest->need_kib * ms;
     stats->held_kib_ms += (double)guest->actual_kib * ms;
     stats->unmet_kib_ms += (double)unmet_kib(guest) * ms;
@@ -351,12 +360,17 @@ static void back_off(struct guest *guest, uint64_t now_ms)
     guest->tries++;
 }
 
-/* Where the driver wants to be: off its target, in whole pages. */
-static uint64_t aim_kib(const struct guest *guest)
+/* Where its target leads an honest driver: off by a little, in whole pages. */
+static uint64_t told_kib(const struct guest *guest)
 {
     int64_t aim = (int64_t)guest->target_kib + guest->spec->offset_kib;
 
     return aim > PAGE_KIB ? (uint64_t)aim / PAGE_KIB * PAGE_KIB : PAGE_KIB;
+}
+
+static uint64_t aim_kib(const struct guest *guest)
+{
+    return mischief_aim_kib(guest, told_kib(guest));
 }
 
 static void inflate(struct guest *guest, uint64_t want_kib, uint64_t now_ms, uint64_t dt)
@@ -451,6 +465,12 @@ void guest_read(struct guest *guest, uint64_t kib_s, uint64_t for_ms)
     guest->next_ms = guest->last_ms;
 }
 
+void guest_set_cap(struct guest *guest, uint64_t cap_kib)
+{
+    guest->cap_kib = cap_kib;
+    guest->next_ms = guest->last_ms;
+}
+
 void guest_stick(struct guest *guest, uint64_t for_ms)
 {
     guest->stuck = true;
@@ -520,8 +540,14 @@ static bool moved(uint64_t a, uint64_t b, uint64_t by)
 
 static void post_ballast(struct guest *guest, const struct report *now, uint64_t now_ms)
 {
+    bool due =
+        mischief_floods(guest)
+        || timing_due(now, guest->has_post ? &guest->posted : NULL, now_ms - guest->posted_ms);
+
     guest->look_ms = now_ms + TIMING_LOOK_MS;
-    if (!timing_due(now, guest->has_post ? &guest->posted : NULL, now_ms - guest->posted_ms))
+    if (guest->some > BUSY)
+        guest->look_ms += less(guest->spec->lag_ms, TIMING_LOOK_MS);
+    if (!due)
         return;
     guest->posted_ms = now_ms;
     guest->posted = *now;
@@ -557,6 +583,7 @@ static void run_agent(struct guest *guest, uint64_t now_ms)
         return;
     make_report(guest, &now);
     now.seq = guest->posted.seq == REPORT_ABSENT ? 1 : guest->posted.seq + 1;
+    mischief_lie(guest, &now);
     if (guest->spec->posts == DIALECT_BALLAST) {
         post_ballast(guest, &now, now_ms);
     } else if (guest->spec->posts == DIALECT_QUBES) {
@@ -565,6 +592,7 @@ static void run_agent(struct guest *guest, uint64_t now_ms)
         guest->look_ms = now_ms + XENSERVER_MS;
         post_numbers(guest, now.total_kib, now.available_kib);
     }
+    mischief_posted(guest);
 }
 
 /* Life. */
@@ -637,6 +665,8 @@ static uint64_t next_of(const struct guest *guest, uint64_t now_ms)
         next_ms = least(next_ms, guest->killed_ms);
     if (guest->booting)
         next_ms = least(next_ms, guest->boot_ms);
+    if (mischief_restless(guest))
+        next_ms = least(next_ms, now_ms + MISCHIEF_QUANTUM_MS);
     return next_ms > now_ms ? next_ms : now_ms + GUEST_QUANTUM_MS;
 }
 
@@ -647,6 +677,9 @@ static void run(struct guest *guest, uint64_t free_kib, uint64_t now_ms, uint64_
     follow_course(guest, now_ms);
     if (guest->killed_ms > 0 && now_ms >= guest->killed_ms)
         guest->killed_ms = 0;
+    mischief_live(guest, told_kib(guest), now_ms);
+    if (guest->life != GUEST_RUNNING)
+        return;
     run_balloon(guest, free_kib, now_ms, dt);
     fit(guest, now_ms, dt);
     suffer(guest, dt);

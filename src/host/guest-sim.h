@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "host/mischief.h"
 #include "host/rises.h"
 #include "host/scenario.h"
 #include "report/report.h"
@@ -37,6 +38,7 @@ struct guest_stats {
     double stall_ms;
     double squeezed_ms; /* of that, because its target was lowered below what it needs */
     uint64_t lived_ms;
+    uint64_t short_ms;  /* ran with less than its minimum */
     uint64_t moved_kib; /* taken in by the balloon */
     uint64_t moves;     /* calls */
     uint64_t below_min;
@@ -46,6 +48,7 @@ struct guest_stats {
 
 struct guest {
     const struct guest_spec *spec;
+    uint64_t min_kib; /* its guarantee, of who made it; 0: none that is watched */
     uint64_t random;
     enum guest_life life;
     uint32_t domid;
@@ -112,6 +115,8 @@ struct guest {
     uint64_t courses; /* of need so far, and whether this one rises: for who looks on */
     bool climbs;
 
+    struct mischief mischief;
+
     struct guest_stats stats;
 };
 
@@ -134,6 +139,7 @@ void guest_step(struct guest *guest, uint64_t now_ms, uint64_t free_kib);
 /* These happen at last_ms: step it there first. */
 void guest_set_need(struct guest *guest, uint64_t need_kib, uint64_t over_ms, uint64_t for_ms);
 void guest_set_target(struct guest *guest, uint64_t target_kib, uint64_t cap_kib);
+void guest_set_cap(struct guest *guest, uint64_t cap_kib);
 void guest_read(struct guest *guest, uint64_t kib_s, uint64_t for_ms); /* 0: without end */
 void guest_stick(struct guest *guest, uint64_t for_ms);                /* 0: until guest_loosen() */
 void guest_loosen(struct guest *guest);

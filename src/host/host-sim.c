@@ -18,6 +18,9 @@
 /* In real time the guests live in steps of this. */
 #define TICK_MS 20
 
+/* Who found no memory for a guest that rebooted tries again. */
+#define COME_BACK_MS 1000
+
 /* An event of the scenario each time that it happens. */
 struct occurrence {
     uint64_t at_ms; /* on the host's clock */
@@ -169,12 +172,32 @@ static uint64_t free_for(const struct host_sim *sim, const struct guest *guest)
     return sim->free_kib > others_kib ? sim->free_kib - others_kib : 0;
 }
 
+static bool fits(const struct host_sim *sim, const struct guest *guest)
+{
+    return sim->free_kib >= sim->claims_kib + guest->spec->memory_kib;
+}
+
+/* A guest that rebooted is built anew by its toolstack, when there is memory for it, and has the
+ * same domid: so far a hypervisor could only bring it after all others were used. */
+static void come_back(struct host_sim *sim, struct guest *guest)
+{
+    struct before before = begin_change(guest);
+
+    if (fits(sim, guest))
+        guest_build(guest, guest->domid, sim->now_ms);
+    else
+        guest->next_ms = sim->now_ms + COME_BACK_MS;
+    end_change(sim, guest, before, true);
+}
+
 static void step(struct host_sim *sim, struct guest *guest)
 {
     struct before before = begin_change(guest);
 
     guest_step(guest, sim->now_ms, free_for(sim, guest));
     end_change(sim, guest, before, false);
+    if (guest->life == GUEST_ABSENT && guest->mischief.again)
+        come_back(sim, guest);
 }
 
 static uint64_t first_due_ms(const struct host_sim *sim)
@@ -198,8 +221,7 @@ static void step_due(struct host_sim *sim)
 
 static void create(struct host_sim *sim, struct guest *guest)
 {
-    if (guest->life != GUEST_ABSENT || sim->free_kib < sim->claims_kib
-        || sim->free_kib - sim->claims_kib < guest->spec->memory_kib) {
+    if (guest->life != GUEST_ABSENT || !fits(sim, guest)) {
         sim->truth.create_failed++;
         return;
     }
@@ -244,9 +266,15 @@ static void act(struct host_sim *sim, const struct scenario_event *event, struct
     case ACTION_DESTROY:
         guest_destroy(guest);
         break;
+    case ACTION_ACTS:
+        mischief_set(guest, event->acts);
+        break;
     case ACTION_MEM_SET:
         kib = smaller(draw_kib(sim, event), guest->spec->maxmem_kib);
         guest_set_target(guest, kib, kib + GUEST_SLACK_KIB);
+        break;
+    case ACTION_MEM_MAX:
+        guest_set_cap(guest, draw_kib(sim, event));
         break;
     case ACTION_FAIL:
         break;
@@ -267,10 +295,13 @@ static void happen_to(struct host_sim *sim, const struct scenario_event *event, 
     struct before before;
 
     step(sim, guest);
+    if (!concerns(event, guest))
+        return;
     before = begin_change(guest);
     act(sim, event, guest);
     end_change(sim, guest, before,
-               event->action == ACTION_CREATE || event->action == ACTION_MEM_SET);
+               event->action == ACTION_CREATE || event->action == ACTION_MEM_SET
+                   || event->action == ACTION_MEM_MAX);
 }
 
 static void happen(struct host_sim *sim, const struct scenario_event *event)
@@ -679,6 +710,7 @@ static int begin_guests(struct host_sim *sim, uint64_t seed)
         struct guest *guest = &sim->guests[i];
 
         guest_init(guest, &scenario->guests[i], seed);
+        guest->min_kib = scenario_limits(scenario, guest->spec).min_kib;
         if (!scenario->guests[i].later)
             guest_begin(guest, sim->next_domid++, sim->now_ms);
         sim->due_ms[i] = guest->next_ms;

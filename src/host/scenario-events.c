@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/mischief.h"
 #include "host/scenario-reader.h"
 #include "util/units.h"
 
@@ -27,6 +28,7 @@ static const struct {
     { "pause", ACTION_PAUSE, false, true },      { "unpause", ACTION_UNPAUSE, false, false },
     { "create", ACTION_CREATE, false, false },   { "shutdown", ACTION_SHUTDOWN, false, false },
     { "destroy", ACTION_DESTROY, false, false }, { "mem-set", ACTION_MEM_SET, true, false },
+    { "acts", ACTION_ACTS, true, false },        { "mem-max", ACTION_MEM_MAX, true, false },
     { "fail", ACTION_FAIL, true, true },
 };
 
@@ -57,25 +59,27 @@ static size_t guests_word(const struct words *words)
     return 0;
 }
 
-/* What happens: the one word that is an action, but that need= beside create is of the guest that
- * is created. 0 when there is none, or more than one. */
+/* What happens: the one word that is an action, but that beside create the keys of a guest (need,
+ * acts) are of the one that is created. 0 when there is none, or more than one. */
 static size_t action_word(const struct words *words, size_t guests)
 {
-    size_t found = 0, need = 0, count = 0;
+    size_t found = 0, create = 0, count = 0, others = 0;
 
     for (size_t i = 1; i < words->count; i++) {
-        if (i == guests || find_action(words->word[i].name) < 0)
+        const char *name = words->word[i].name;
+
+        if (i == guests || find_action(name) < 0)
             continue;
-        if (strcmp(words->word[i].name, "need") == 0) {
-            need = i;
-        } else {
-            found = i;
-            count++;
-        }
+        found = i;
+        count++;
+        if (strcmp(name, "create") == 0)
+            create = i;
+        else if (strcmp(name, "need") != 0 && strcmp(name, "acts") != 0)
+            others++;
     }
-    if (count == 0)
-        return need;
-    return count == 1 && (need == 0 || strcmp(words->word[found].name, "create") == 0) ? found : 0;
+    if (create > 0)
+        return others == 0 ? create : 0;
+    return count == 1 ? found : 0;
 }
 
 static void read_action(struct reader *reader, const struct words *words, size_t at,
@@ -96,13 +100,17 @@ static void read_action(struct reader *reader, const struct words *words, size_t
 
         r = units_parse_int(word->value, 0, 100, &percent);
         event->percent = (uint32_t)percent;
+    } else if (event->action == ACTION_ACTS) {
+        r = mischief_parse(word->value, &event->acts);
     } else if (actions[a].valued) {
         r = reader_range(KIND_SIZE, word->value, &event->low_kib, &event->high_kib);
     }
     if (r < 0)
         fault(reader, words->line, "%s=%s; expected %s", word->name, word->value,
-              event->action == ACTION_FAIL ? "a percentage, 0 to 100"
-                                           : "a size such as 200M, or a range such as 160M..240M");
+              event->action == ACTION_FAIL   ? "a percentage, 0 to 100"
+              : event->action == ACTION_ACTS ? MISCHIEF_EXPECTED
+                                             : "a size such as 200M, or a range such as "
+                                               "160M..240M");
     if ((event->action == ACTION_FAIL) != (strcmp(event->guests, "host") == 0))
         fault(reader, words->line, "fail=PERCENT is for the host, and all else for guests");
     if (event->for_ms > 0 && !actions[a].can_end)
@@ -140,8 +148,7 @@ void reader_event(struct reader *reader, const struct words *words)
         fault(reader, words->line,
               "expected a time, the guests, and what happens to them: one of "
               "need=SIZE, read=SIZE, stuck, loose, pause, unpause, create, shutdown, destroy, "
-              "mem-set=SIZE, "
-              "fail=PERCENT");
+              "acts=WORDS, mem-set=SIZE, mem-max=SIZE, fail=PERCENT");
         return;
     }
     if (strncmp(guests, "random ", 7) == 0) {

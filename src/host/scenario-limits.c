@@ -41,6 +41,20 @@ static const struct metric_info metrics[METRICS] = {
     [METRIC_PROMISE_BROKEN] = { "promise-broken", "promise_broken", UNIT_COUNT, true, false },
     [METRIC_LEAST_FREE] = { "least-free", "least_free_kib", UNIT_SIZE, true, false },
     [METRIC_CREATE_FAILED] = { "create-failed", "create_failed", UNIT_COUNT, true, false },
+    [METRIC_BELOW_GUARANTEE] = { "below-guarantee", "below_guarantee_ms", UNIT_MS, false, false },
+    [METRIC_HELD] = { "held", "mean_held_kib", UNIT_SIZE, false, true },
+    [METRIC_ACCUSED_UNHELPFUL] = { "accused-unhelpful", "accused_unhelpful", UNIT_COUNT, false,
+                                   false },
+    [METRIC_ACCUSED_MALICIOUS] = { "accused-malicious", "accused_malicious", UNIT_COUNT, false,
+                                   false },
+    [METRIC_ACCUSED_TIME] = { "accused-time", "accused_ms", UNIT_MS, false, false },
+    [METRIC_UNFORGIVEN] = { "unforgiven", "unforgiven", UNIT_COUNT, false, false },
+    [METRIC_RECOGNISED] = { "recognised", "recognised_ms", UNIT_MS, false, false },
+    [METRIC_ATTEMPTS] = { "attempts", "attempts", UNIT_COUNT, false, false },
+    [METRIC_HAD] = { "had", "had_kib", UNIT_SIZE, false, true },
+    [METRIC_GAINED] = { "gained", "gained_kib", UNIT_SIZE, false, true },
+    [METRIC_ROUND_GAP] = { "round-gap", "round_gap_ms", UNIT_MS, true, false },
+    [METRIC_TOLD] = { "told", "told", UNIT_COUNT, true, false },
 };
 
 const struct metric_info *metric_info(enum metric metric)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "host/mischief.h"
 #include "host/scenario-reader.h"
 #include "util/bounds.h"
 #include "util/floor.h"
@@ -47,9 +48,10 @@ static const struct key guest_keys[] = {
     { "down", KIND_SIZE, offsetof(struct guest_spec, down_kib_s) },
     { "alloc", KIND_SIZE, offsetof(struct guest_spec, alloc_kib_s) },
     { "boot", KIND_MS, offsetof(struct guest_spec, boot_ms) },
+    { "lag", KIND_MS, offsetof(struct guest_spec, lag_ms) },
 };
 
-static const char *const guest_words[] = { "type", "post", "offset", "balloon" };
+static const char *const guest_words[] = { "type", "post", "offset", "balloon", "acts" };
 
 /* Patterns. */
 
@@ -156,6 +158,10 @@ static int take_word(const struct word *word, struct guest_spec *spec, const cha
         *ret_expected = "yes or no";
         spec->frozen = strcmp(value, "no") == 0;
         return spec->frozen || strcmp(value, "yes") == 0 ? 0 : -EINVAL;
+    }
+    if (strcmp(word->name, "acts") == 0) {
+        *ret_expected = MISCHIEF_EXPECTED;
+        return mischief_parse(value, &spec->acts);
     }
     return -ENOENT;
 }

@@ -34,6 +34,8 @@ struct guest_spec {
     uint64_t boot_ms;     /* from the end of building to the first sign of life */
     bool frozen;          /* has no balloon driver */
     enum dialect posts;
+    uint64_t lag_ms;  /* its agent looks only so often while the guest stalls */
+    uint32_t acts;    /* how it misbehaves (mischief.h) */
     struct rule rule; /* limits for ballast; pattern is the name */
 };
 
@@ -47,7 +49,9 @@ enum action {
     ACTION_CREATE,
     ACTION_SHUTDOWN,
     ACTION_DESTROY,
+    ACTION_ACTS,    /* they misbehave from now on */
     ACTION_MEM_SET, /* the operator sets a target himself */
+    ACTION_MEM_MAX, /* the operator sets a cap himself */
     ACTION_FAIL,    /* of the host: calls fail */
 };
 
@@ -65,7 +69,8 @@ struct scenario_event {
     uint64_t over_ms; /* a ramp */
     uint64_t for_ms;  /* taken back after so long; 0: not */
     uint32_t percent; /* of the calls that fail */
-    bool traced;      /* from a file of points */
+    uint32_t acts;
+    bool traced; /* from a file of points */
 };
 
 /* What is measured, of the host or of each guest. "In reach" and "at no cost": clairvoyant.h. */
@@ -93,12 +98,24 @@ enum metric {
     METRIC_RISE_P99,
     METRIC_REACH_RISE_P50,
     METRIC_REACH_RISE_P99,
-    METRIC_JAIN,           /* Jain's index of the need met, as a part of what is fair */
-    METRIC_BELOW_MIN,      /* calls that took a guest below its minimum */
-    METRIC_ACTUAL,         /* KiB held at the end */
-    METRIC_PROMISE_BROKEN, /* events after which more could be taken than there is */
-    METRIC_LEAST_FREE,     /* KiB */
-    METRIC_CREATE_FAILED,  /* guests that could not be created */
+    METRIC_JAIN,              /* Jain's index of the need met, as a part of what is fair */
+    METRIC_BELOW_MIN,         /* calls that took a guest below its minimum */
+    METRIC_ACTUAL,            /* KiB held at the end */
+    METRIC_PROMISE_BROKEN,    /* events after which more could be taken than there is */
+    METRIC_LEAST_FREE,        /* KiB */
+    METRIC_CREATE_FAILED,     /* guests that could not be created */
+    METRIC_BELOW_GUARANTEE,   /* ms that a guest held less than its minimum; of the host: all */
+    METRIC_HELD,              /* KiB, the mean */
+    METRIC_ACCUSED_UNHELPFUL, /* so often it was called that */
+    METRIC_ACCUSED_MALICIOUS,
+    METRIC_ACCUSED_TIME, /* ms as one or the other */
+    METRIC_UNFORGIVEN,   /* is one or the other at the end */
+    METRIC_RECOGNISED,   /* ms from its first offence to the accusation; of the host: the longest */
+    METRIC_ATTEMPTS,     /* its offences until then; of the host: the most */
+    METRIC_HAD,          /* KiB held at its first offence */
+    METRIC_GAINED,       /* KiB held at most on top of that since */
+    METRIC_ROUND_GAP,    /* ms between two rounds, the longest */
+    METRIC_TOLD,         /* events for the operator */
     METRICS,
 };
 

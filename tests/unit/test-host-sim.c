@@ -159,6 +159,46 @@ static void test_excuses_dom0(void)
     close_host();
 }
 
+static void test_caps_of_dom0(void)
+{
+    struct scenario_event event = { .at_ms = 1000,
+                                    .until_ms = 1000,
+                                    .guests = "g0",
+                                    .action = ACTION_MEM_MAX,
+                                    .low_kib = 700 * MIB,
+                                    .high_kib = 700 * MIB };
+
+    open_host(&event);
+    pass(2000);
+    CHECK_EQ(broken(), 0);
+    CHECK_EQ(look("g0")->cap_kib, 700 * MIB);
+    CHECK_EQ(look("g0")->target_kib, 256 * MIB);
+    CHECK_EQ(set("g1", 300), 0);
+    CHECK(broken() > 0);
+    close_host();
+}
+
+/* It dies when it is asked, and is there again with another UUID. */
+static void test_comes_back(void)
+{
+    struct scenario_event event = { .guests = "g0",
+                                    .action = ACTION_ACTS,
+                                    .acts = UINT32_C(1) << ACT_REBOOT };
+    struct domain before;
+
+    open_host(&event);
+    pass(40000);
+    before = *look("g0");
+    CHECK_EQ(set("g0", 200), 0);
+    pass(2000);
+    CHECK_EQ(look("g0")->domid, before.domid);
+    CHECK(memcmp(look("g0")->uuid, before.uuid, sizeof(before.uuid)) != 0);
+    CHECK_EQ(look("g0")->phase, PHASE_RUNNING);
+    CHECK_EQ(look("g0")->actual_kib, 256 * MIB);
+    CHECK_EQ(broken(), 0);
+    close_host();
+}
+
 static void test_refuses(void)
 {
     struct domain gone;
@@ -211,6 +251,8 @@ int main(int argc, char **argv)
     check_run("it cries when the promise is broken", test_cries);
     check_run("what is held counts", test_counts_what_is_held);
     check_run("what dom0 broke is excused", test_excuses_dom0);
+    check_run("caps that dom0 set are excused, too", test_caps_of_dom0);
+    check_run("who reboots comes back under the same domid", test_comes_back);
     check_run("calls that make no sense are refused", test_refuses);
     check_run("calls fail when they should", test_fails_calls);
     check_run("the same seed gives the same result", test_same_seed_same_result);
