@@ -433,6 +433,14 @@ static enum domain_phase phase_of(enum guest_life life)
     return phases[life];
 }
 
+static void tell_bad_post(struct guest *guest, struct round *round, const struct domain *domain)
+{
+    if (guest->bad_told_ms != 0 && round->now_ms - guest->bad_told_ms < HOST_BAD_TOLD_MS)
+        return;
+    guest->bad_told_ms = round->now_ms;
+    round_note(round, EVENT_BAD_POST, domain, "its post is no report: not counted");
+}
+
 static int observe_guest(struct guest *guest, struct round *round)
 {
     struct domain *domain = round_see(round, guest->domid, guest->uuid);
@@ -454,7 +462,7 @@ static int observe_guest(struct guest *guest, struct round *round)
     domain->claim_kib = guest_claim_kib(guest);
     domain->target_kib = guest->target_kib;
     if (guest->fresh && take_post(guest, domain, round->now_ms) < 0)
-        round_note(round, EVENT_BAD_POST, domain, "its post is no report: not counted");
+        tell_bad_post(guest, round, domain);
     guest->fresh = false;
     return 0;
 }

@@ -34,9 +34,6 @@
 /* So long after a call of ours an event on the target is the echo of it. */
 #define ECHO_MS 200
 
-/* A domain whose posts are rubbish is told of once in so long. */
-#define BAD_TOLD_MS 600000
-
 /* So many turns without an event on a readable descriptor: the store has closed it. */
 #define EMPTY_TURNS 16
 
@@ -534,7 +531,7 @@ static void tell_bad_post(struct host_xen *xen, struct round *round, const struc
 {
     struct watched *watched = &xen->watched[domain->domid];
 
-    if (watched->bad_told_ms != 0 && round->now_ms - watched->bad_told_ms < BAD_TOLD_MS)
+    if (watched->bad_told_ms != 0 && round->now_ms - watched->bad_told_ms < HOST_BAD_TOLD_MS)
         return;
     watched->bad_told_ms = round->now_ms;
     round_note(round, EVENT_BAD_POST, domain, "its %s post is no report: not counted",

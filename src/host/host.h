@@ -11,6 +11,9 @@
 #define STATE_KEY_MAX 127
 #define STATE_MAX 2000
 
+/* A domain whose posts are rubbish is told of once in so long. */
+#define HOST_BAD_TOLD_MS 600000
+
 struct host;
 
 struct host_ops {
