@@ -19,10 +19,12 @@ from simdaemon import BUILD, PATIENCE, SOURCE, Tap
 FOLDER = os.path.join(SOURCE, "tests/scenarios/attacks")
 MIB = 1024
 
+XEN, DOM0 = 24 * MIB, 192 * MIB  # the scenarios leave both as they are
 STEP = 6 * MIB  # sizes move in steps of 4 MiB, and a cap is 1 MiB above its target, twice
 RANDOM = 30  # MiB*s of unmet need that two runs differ by when posts come at other times
 ROUNDS_S = 20  # a second: what comes within 50 ms is gathered
-TOLD_S = 4  # events a second, of four domains
+TOLD_S = 8  # events a second: a domain whose reasons change with each of its posts
+START_MS = 1000  # what one that refuses may delay the start of another
 
 tap = Tap()
 
@@ -82,26 +84,19 @@ class Attack:
         host = self.outcome["host"]
         self.rounds_s = self.outcome["rounds"] / self.seconds
         self.told_s = host["told"] / self.seconds
-        self.share = self.share_of_evil(text)
-
-    def share_of_evil(self, text):
-        """By weight, of what the host has for all."""
-        sizes = {key: self.size(text, key) for key in ("xen", "dom0")}
-        host = self.outcome["host"]
-        there = host["memory_kib"] - host["reserve_kib"] - (sizes["xen"] or 24 * MIB) \
-            - (sizes["dom0"] or 192 * MIB)
-        count = len(self.outcome["domains"])
-        bad = sum(domain["name"].startswith("evil") for domain in self.outcome["domains"])
-        return there * bad / count
-
-    @staticmethod
-    def size(text, key):
-        found = re.search(rf'^{key}\s*= "(\d+)M"', text, re.M)
-        return int(found.group(1)) * MIB if found else 0
+        # What the host has for all of them, and the attackers' part of it: owners weigh the same.
+        self.there = host["memory_kib"] - host["reserve_kib"] - XEN - DOM0
+        owners = [domain["name"] for domain in self.outcome["domains"]]
+        if self.name.startswith("group"):
+            self.share = self.there / 4
+        else:
+            self.share = self.there * sum(name.startswith("evil") for name in owners) / len(owners)
 
     def faults(self):
         """What is not as it should be, in words."""
-        most = max(self.share, self.held_honest, evil(self.outcome, "had_kib")) + STEP
+        spare = self.there - good(self.outcome, "need_kib")
+        most = max(self.share, self.held_honest, evil(self.outcome, "had_kib"), spare) + STEP
+        late_ms = good(self.outcome, "below_guarantee_ms") - good(self.twin, "below_guarantee_ms")
         cost = max(0, self.held - self.held_honest) / MIB * self.seconds + RANDOM
         if self.told:
             yield self.told.strip()
@@ -109,6 +104,8 @@ class Attack:
             yield f"the attacker holds {self.held / MIB:.0f} MiB; expected {most / MIB:.0f}"
         if self.unmet > cost:
             yield f"its neighbours miss {self.unmet:.0f} MiB*s more; expected {cost:.0f}"
+        if late_ms > START_MS:
+            yield f"guarantees are {late_ms} ms later"
         if self.rounds_s > ROUNDS_S:
             yield f"{self.rounds_s:.1f} rounds a second"
         if self.told_s > TOLD_S:
