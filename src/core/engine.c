@@ -30,6 +30,9 @@
 /* An external policy that is slower than this is broken, even where nobody waits for it. */
 #define PATIENT_MS 10000
 
+/* A balloon driver that was woken lets go something within this, if it can (measured: 0.2 s). */
+#define LATE_MS 500
+
 /* Nearer than this to a size is at it. */
 #define NEAR_KIB 4096
 
@@ -101,19 +104,6 @@ static bool touchable(const struct domain *domain)
     return domain->managed && domain->has_target && domain->phase == PHASE_RUNNING;
 }
 
-/* What a domain keeps this round if the minimums allow it: in its grace what it was given, and what
- * it showed that it cannot let go. */
-static uint64_t bottom_of(const struct round *round, const struct domain *domain)
-{
-    uint64_t bottom = domain->min_kib;
-
-    if (round->now_ms - domain->started_ms < round->grace_ms)
-        bottom = larger(bottom, domain->target_kib);
-    if (domain->conduct.stalled && round->now_ms < domain->conduct.retry_ms)
-        bottom = larger(bottom, smaller(domain->actual_kib, domain->conduct.stalled_at_kib));
-    return smaller(bottom, domain->max_kib);
-}
-
 /* One that does not let go has no more than its guarantee from us; one that does not take what it is
  * given gets no more than it holds for a while. */
 static uint64_t top_of(const struct round *round, const struct domain *domain)
@@ -169,15 +159,91 @@ static uint64_t slip(int64_t headroom_kib, uint64_t moved_kib)
     return shortfall <= moved_kib ? shortfall : 0;
 }
 
+/* What is summed up over the domains that share. */
+struct sums {
+    uint64_t minimums_kib;
+    uint64_t bottoms_kib;
+    uint64_t needs_kib; /* as last estimated */
+    uint64_t owed_kib;  /* what their caps lack of their minimums */
+    uint64_t late_kib;  /* what those keep that were asked for it and do not move */
+    bool below_min;
+};
+
+static uint64_t lacks_of_min_kib(const struct domain *domain)
+{
+    int64_t cap = (int64_t)domain->min_kib - domain->offset_kib + (int64_t)domain->slack_kib;
+
+    return cap > (int64_t)domain->cap_kib ? (uint64_t)cap - domain->cap_kib : 0;
+}
+
+static uint64_t late_kib(const struct round *round, const struct domain *domain)
+{
+    bool late = conduct_owes(domain) && domain->conduct.asked_ms != 0
+                && round->now_ms - domain->conduct.progress_ms >= LATE_MS;
+
+    return late && domain->actual_kib > domain->want_kib ? domain->actual_kib - domain->want_kib
+                                                         : 0;
+}
+
+static void add_up(const struct round *round, struct domain *domain, struct sums *sums)
+{
+    domain->top_kib = top_of(round, domain);
+    domain->bottom_kib = smaller(round_bottom_kib(round, domain, round->now_ms), domain->top_kib);
+    sums->minimums_kib += domain->min_kib;
+    sums->bottoms_kib += domain->bottom_kib;
+    sums->needs_kib += clamp(domain->need_kib, domain->bottom_kib, domain->top_kib);
+    sums->owed_kib += lacks_of_min_kib(domain);
+    sums->late_kib += late_kib(round, domain);
+    sums->below_min |=
+        (int64_t)domain->target_kib + domain->offset_kib + NEAR_KIB < (int64_t)domain->min_kib;
+}
+
+/* Of what is there, as far as it lies above bottom_kib. Returns what is left. */
+static uint64_t take_above(uint64_t there_kib, uint64_t bottom_kib, uint64_t wanted_kib)
+{
+    return there_kib > bottom_kib ? larger(bottom_kib, there_kib - smaller(wanted_kib, there_kib))
+                                  : there_kib;
+}
+
+/* What reservations still lack is not shared out: what they must have down to what the domains keep,
+ * what they may have besides only down to what the domains need. Where a domain does not let go, the
+ * others let go more meanwhile: a dead one costs no time. Returns true when somebody waits for what he
+ * must have. */
+static bool withhold(struct round *round, const struct sums *sums)
+{
+    struct reserve_wants wants = reserve_wants(&round->reservations);
+
+    if (wants.must_kib > 0)
+        wants.must_kib += sums->late_kib;
+    round->share_kib = take_above(round->share_kib, sums->bottoms_kib, wants.must_kib);
+    round->share_kib = take_above(round->share_kib, sums->needs_kib, wants.may_kib);
+    return wants.must_kib > 0;
+}
+
+/* Headroom, and with it what reservations hold of it. The guarantees that wait come before them. */
+static void reckon_headroom(struct round *round, const struct sums *sums)
+{
+    int64_t headroom = (int64_t)round->free_kib - (int64_t)round->claims_kib
+                       - (int64_t)round->reserve_kib - (int64_t)round->promised_kib;
+    int64_t left;
+
+    reserve_begin(round);
+    left = headroom - (int64_t)round->reserved_kib;
+    round->slip_kib = slip(left, round->moved_kib);
+    left += (int64_t)round->slip_kib;
+    if (left < 0)
+        reserve_yield(round, (uint64_t)-left);
+    round->headroom_kib = headroom + (int64_t)round->slip_kib - (int64_t)round->reserved_kib;
+    reserve_gather(round, sums->owed_kib);
+}
+
 /* Reckons up the host: who shares, what there is to share, and whether the minimums fit. */
 static void reckon(struct round *round)
 {
-    int64_t headroom = (int64_t)round->free_kib - (int64_t)round->claims_kib
-                       - (int64_t)round->reserve_kib - (int64_t)round->reserved_kib;
-    int64_t share = headroom;
-    uint64_t minimums = 0;
-    uint64_t bottoms = 0;
-    bool below_min = false;
+    struct sums sums = { 0 };
+    int64_t held = 0; /* by those that share, and what they may take: at rest that is not theirs */
+    int64_t share;
+    bool waiting;
 
     round->promised_kib = 0;
     for (size_t i = 0; i < round->count; i++) {
@@ -188,27 +254,21 @@ static void reckon(struct round *round)
         round->promised_kib += untaken;
         domain->shares =
             touchable(domain) && (conduct_trusted(domain) || domain->actual_kib < domain->min_kib);
-        if (!domain->shares) {
-            share -= (int64_t)untaken;
+        if (!domain->shares)
             continue;
-        }
         /* At rest a domain's cap is so much above what it holds. */
-        share += (int64_t)domain->actual_low_kib - (int64_t)domain->slack_kib + domain->offset_kib;
-        domain->top_kib = top_of(round, domain);
-        domain->bottom_kib = smaller(bottom_of(round, domain), domain->top_kib);
-        minimums += domain->min_kib;
-        bottoms += domain->bottom_kib;
-        below_min |=
-            (int64_t)domain->target_kib + domain->offset_kib + NEAR_KIB < (int64_t)domain->min_kib;
+        held += (int64_t)untaken + (int64_t)domain->actual_low_kib - (int64_t)domain->slack_kib
+                + domain->offset_kib;
+        add_up(round, domain, &sums);
     }
-    headroom -= (int64_t)round->promised_kib;
-    round->slip_kib = slip(headroom, round->moved_kib);
-    round->headroom_kib = headroom + (int64_t)round->slip_kib;
-    share += (int64_t)round->slip_kib;
+    reckon_headroom(round, &sums);
+    share = round->headroom_kib + held;
     round->share_kib = share > 0 ? (uint64_t)share : 0;
-    round->minimums_fit = minimums <= round->share_kib;
-    round->urgent = round->headroom_kib < 0 || (round->waiting && below_min);
-    if (bottoms <= round->share_kib)
+    round->minimums_fit = sums.minimums_kib <= round->share_kib;
+    reserve_judge(round);
+    waiting = withhold(round, &sums);
+    round->urgent = round->headroom_kib < 0 || waiting || (round->waiting && sums.below_min);
+    if (sums.bottoms_kib <= round->share_kib)
         return;
     for (size_t i = 0; i < round->count; i++)
         round->domains[i].bottom_kib = round->domains[i].min_kib;
@@ -409,11 +469,13 @@ static bool moving(const struct round *round, const struct domain *domain)
 static uint64_t next_ms(const struct engine *engine)
 {
     const struct round *round = &engine->round;
-    bool soon = round->call_count > 0 && !engine->dry_run;
+    bool soon = (round->call_count > 0 && !engine->dry_run)
+                || reserve_wants(&round->reservations).must_kib > 0;
+    uint64_t at_most = larger(1, smaller(engine->config.interval_ms, reserve_due_ms(round)));
 
     for (size_t i = 0; i < round->count && !soon; i++)
         soon = moving(round, &round->domains[i]);
-    return soon ? smaller(MOVING_MS, engine->config.interval_ms) : engine->config.interval_ms;
+    return soon ? smaller(MOVING_MS, at_most) : at_most;
 }
 
 int engine_round(struct engine *engine, uint64_t *ret_next_ms)

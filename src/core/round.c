@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/bounds.h"
+
 #define ROOM_FIRST 64
 
 void round_init(struct round *ret_round)
@@ -188,6 +190,17 @@ void domain_uuid_text(const uint8_t uuid[16], char ret_text[UUID_TEXT_SIZE])
     }
 }
 
+uint64_t round_bottom_kib(const struct round *round, const struct domain *domain, uint64_t at_ms)
+{
+    uint64_t bottom = domain->min_kib;
+
+    if (at_ms - domain->started_ms < round->grace_ms)
+        bottom = larger(bottom, domain->target_kib);
+    if (domain->conduct.stalled && at_ms < domain->conduct.retry_ms)
+        bottom = larger(bottom, smaller(domain->actual_kib, domain->conduct.stalled_at_kib));
+    return smaller(bottom, domain->max_kib);
+}
+
 const char *domain_type_name(enum domain_type type)
 {
     static const char *const names[] = {
@@ -284,7 +297,7 @@ const char *event_name(enum event_kind kind)
         [EVENT_CONDUCT] = "CONDUCT",       [EVENT_REASON] = "REASON",
         [EVENT_BAD_POST] = "BAD_POST",     [EVENT_MINIMUMS] = "MINIMUMS",
         [EVENT_HEADROOM] = "HEADROOM",     [EVENT_CALL_FAILED] = "CALL_FAILED",
-        [EVENT_POLICY] = "POLICY",
+        [EVENT_POLICY] = "POLICY",         [EVENT_RESERVATION] = "RESERVATION",
     };
 
     return names[kind];

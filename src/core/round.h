@@ -19,6 +19,7 @@
 #include "core/fill.h"
 #include "core/guard.h"
 #include "core/post.h"
+#include "core/reserve.h"
 
 /* Xen's own limit: domids from 0x7ff0 on are reserved. */
 #define DOMAINS_MAX 32752
@@ -192,9 +193,11 @@ struct remedy {
 struct domain {
     /* identity: a domid alone is used again after a domain's end */
     uint32_t domid;
-    bool seen;   /* in the observation that is under way */
-    bool is_new; /* seen for the first time in it */
-    bool told;   /* that it is there: once it has a name, which a half-built one may lack */
+    bool seen;     /* in the observation that is under way */
+    bool is_new;   /* seen for the first time in it */
+    bool told;     /* that it is there: once it has a name, which a half-built one may lack */
+    bool nameless; /* has none yet: what stands in `name` is ours */
+    bool appeared; /* with its name: a reservation that is for it was looked for */
     uint8_t uuid[16];
     char name[DOMAIN_NAME_SIZE];
     enum domain_type type;
@@ -278,6 +281,7 @@ enum event_kind {
     EVENT_HEADROOM,
     EVENT_CALL_FAILED,
     EVENT_POLICY,
+    EVENT_RESERVATION,
 };
 
 #define EVENT_TEXT_SIZE 160
@@ -306,8 +310,7 @@ struct round {
 
     /* configuration */
     uint64_t reserve_kib;
-    uint64_t reserved_kib; /* gathered for reservations */
-    uint64_t pool_kib;     /* kept free for growth before surplus is given */
+    uint64_t pool_kib; /* kept free for growth before surplus is given */
     bool surplus_spread;
     uint32_t idle_tax; /* thousandths: a page that nobody needs counts for so much less */
     uint64_t grace_ms;
@@ -320,7 +323,11 @@ struct round {
     uint64_t share_kib;
     bool minimums_fit;
     bool waiting; /* after the last round somebody should have had more and it was not there */
-    bool urgent;  /* a guarantee waits, or headroom is negative: shrink at full speed */
+    bool urgent;  /* a guarantee or a reservation waits, or headroom is negative: full speed */
+
+    /* reservations, which stay from round to round */
+    struct reservations reservations;
+    uint64_t reserved_kib; /* what they count with: gathered, and not taken over by a domain */
 
     /* decide */
     unsigned steps; /* that the policy took; 0: it does not go step by step */
@@ -371,6 +378,10 @@ void round_note(struct round *round, enum event_kind kind, const struct domain *
 
 #define UUID_TEXT_SIZE 37
 void domain_uuid_text(const uint8_t uuid[16], char ret_text[UUID_TEXT_SIZE]);
+
+/* What a domain keeps at that time, if the minimums allow it: in its grace what it was given, and what
+ * it showed that it cannot let go. */
+uint64_t round_bottom_kib(const struct round *round, const struct domain *domain, uint64_t at_ms);
 
 /* Names as they are shown and put into JSON; never NULL. */
 const char *domain_type_name(enum domain_type type);

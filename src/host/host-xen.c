@@ -438,6 +438,7 @@ static void read_name(struct host_xen *xen, struct domain *domain)
     char old[DOMAIN_NAME_SIZE];
 
     memcpy(old, domain->name, sizeof(old));
+    domain->nameless = !name && (domain->nameless || domain->name[0] == '\0');
     if (name)
         (void)snprintf(domain->name, sizeof(domain->name), "%s", name);
     else if (domain->name[0] == '\0')
