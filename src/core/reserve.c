@@ -69,22 +69,22 @@ void reserve_release(struct reservation *reservation)
     end(reservation, END_RELEASED);
 }
 
-/* "3 (512 MiB for web)": which one it is. */
-static void describe(const struct reservation *reservation, char text[96])
+const char *reserve_label(const struct reservation *reservation, char text[RESERVE_LABEL_SIZE])
 {
     char size[UNITS_TEXT_SIZE];
 
-    (void)snprintf(text, 96, "%llu (%s%s%.40s)", (unsigned long long)reservation->id,
+    (void)snprintf(text, RESERVE_LABEL_SIZE, "%llu (%s%s%.40s)",
+                   (unsigned long long)reservation->id,
                    units_format_kib((int64_t)reservation->least_kib, size),
                    reservation->name[0] ? " for " : "", reservation->name);
+    return text;
 }
 
 static void note(struct round *round, const struct reservation *reservation, const char *what)
 {
-    char text[96];
+    char label[RESERVE_LABEL_SIZE];
 
-    describe(reservation, text);
-    round_note(round, EVENT_RESERVATION, NULL, "%s: %s", text, what);
+    round_note(round, EVENT_RESERVATION, NULL, "%s: %s", reserve_label(reservation, label), what);
 }
 
 static void note_end(struct round *round, struct reservation *reservation, enum reservation_end why)
@@ -104,14 +104,15 @@ static void forget_ended(struct reservations *reservations)
     reservations->count = kept;
 }
 
-/* One that has what it must have is ready when its time to wait is over. */
+/* One that has what it must have is ready when its time to wait is over. Each gets one round, which
+ * is all that one gets that does not wait at all. */
 static void end_late(struct round *round, struct reservation *reservation)
 {
     if (reservation->state == RESERVATION_ENDED || round->now_ms < reservation->until_ms)
         return;
     if (reservation->state != RESERVATION_WAITING)
         note_end(round, reservation, END_EXPIRED);
-    else if (reservation->gathered_kib < reservation->least_kib)
+    else if (reservation->gathered_kib < reservation->least_kib && reservation->can_ms != 0)
         note_end(round, reservation, END_LATE);
 }
 

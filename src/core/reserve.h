@@ -62,6 +62,7 @@ struct reservation {
     uint64_t can_kib;     /* could be had for it, when it was judged last */
     uint64_t can_ms;      /* it could be met last; 0: never yet */
     bool restored;        /* of an earlier daemon, and not looked at yet */
+    bool told;            /* who asked for it knows that it is ready */
     uint8_t uuid[16];     /* of the domain that takes it */
 };
 
@@ -143,6 +144,10 @@ struct reserve_report {
 /* As of the round that has just run. */
 void reserve_report(const struct round *round, const struct reservation *reservation,
                     struct reserve_report *ret_report);
+
+/* Which one it is: "3 (512 MiB for web)". Returns text. */
+#define RESERVE_LABEL_SIZE 96
+const char *reserve_label(const struct reservation *reservation, char text[RESERVE_LABEL_SIZE]);
 
 /* Why one has ended, in a sentence that names who keeps most. */
 #define RESERVE_TEXT_SIZE 512

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "core/round.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,6 +189,31 @@ void domain_uuid_text(const uint8_t uuid[16], char ret_text[UUID_TEXT_SIZE])
 
         used += (size_t)snprintf(ret_text + used, UUID_TEXT_SIZE - used, "%s%02x", dash, uuid[i]);
     }
+}
+
+static int digit(char c)
+{
+    if (c >= '0' && c <= '9')
+        return c - '0';
+    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+int domain_uuid_parse(const char *text, uint8_t ret_uuid[16])
+{
+    uint8_t uuid[16];
+
+    if (strlen(text) != UUID_TEXT_SIZE - 1)
+        return -EINVAL;
+    for (size_t i = 0; i < 16; i++) {
+        if ((i == 4 || i == 6 || i == 8 || i == 10) && *text++ != '-')
+            return -EINVAL;
+        if (digit(text[0]) < 0 || digit(text[1]) < 0)
+            return -EINVAL;
+        uuid[i] = (uint8_t)(digit(text[0]) * 16 + digit(text[1]));
+        text += 2;
+    }
+    memcpy(ret_uuid, uuid, sizeof(uuid));
+    return 0;
 }
 
 uint64_t round_bottom_kib(const struct round *round, const struct domain *domain, uint64_t at_ms)

@@ -353,6 +353,25 @@ static const struct command commands[] = {
         .run = set,
     },
     {
+        .name = "reserve",
+        .summary = "free and hold memory; answered when it is ready",
+        .changes = true,
+        .arguments = true,
+        .run = reservations_reserve,
+    },
+    {
+        .name = "release",
+        .summary = "give a reservation back",
+        .changes = true,
+        .arguments = true,
+        .run = reservations_release,
+    },
+    {
+        .name = "query-reservations",
+        .summary = "every reservation",
+        .run = reservations_query,
+    },
+    {
         .name = "reload",
         .summary = "read the configuration file anew",
         .changes = true,

@@ -104,6 +104,11 @@ struct json *control_answer(struct control *control, struct control_peer *peer, 
         json_string(json, "desc", fault.desc);
         json_map_end(json);
     }
+    if (peer->put_off != 0) {
+        reservations_put_off(control, peer, request);
+        json_free(json);
+        return NULL;
+    }
     id = json_get(request, "id");
     if (id)
         json_copy(json, "id", id);

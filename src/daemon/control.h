@@ -10,6 +10,7 @@
 
 #include "core/engine.h"
 #include "daemon/publish.h"
+#include "daemon/reservations.h"
 #include "util/json.h"
 
 /* A request is one line of at most so many bytes. */
@@ -27,14 +28,18 @@ struct control {
     bool round_wanted;
     bool stop_wanted;
 
+    struct owners owners; /* of reservations */
+
     uint64_t noted; /* notices ever made; the last ones are in the ring, at (number % size) */
     struct notice notices[CONTROL_NOTICES];
 };
 
 /* Who asks. */
 struct control_peer {
-    bool may_change; /* set, reload, shutdown */
-    bool subscribed; /* set by the request that asks for events */
+    bool may_change;  /* set, reload, shutdown, reserve, release */
+    void *client;     /* whom answers that come later are for; NULL: then all come at once */
+    bool subscribed;  /* set by the request that asks for events */
+    uint64_t put_off; /* set by the request that is answered later: the reservation's number */
 };
 
 /* The first line that a client gets. The caller frees it with json_free(); NULL without memory. */
@@ -42,7 +47,7 @@ struct json *control_greeting(const struct control *control);
 
 /* Answers the request line[0..len), which is followed by a NUL; line NULL: it was longer than
  * CONTROL_LINE_MAX. What is wrong with the request is part of the answer. The caller frees it with
- * json_free(); NULL without memory. */
+ * json_free(); NULL without memory, or when peer->put_off is set. */
 struct json *control_answer(struct control *control, struct control_peer *peer, const char *line,
                             size_t len);
 

@@ -75,6 +75,16 @@ static void tell(struct daemon *daemon)
     }
 }
 
+/* Sends the answers that have become due. */
+static void send_later_answers(struct daemon *daemon)
+{
+    void *client;
+    struct json *json;
+
+    while ((json = reservations_next_answer(&daemon->control, &client)))
+        send_json(client, json);
+}
+
 /* Looks into what just happened when what comes together with it has come. */
 static void look_soon(struct daemon *daemon)
 {
@@ -100,6 +110,8 @@ static int run_round(struct daemon *daemon)
         daemon->lost = false;
         control_note_round(&daemon->control);
         ledger_round(&daemon->ledger, &daemon->control);
+        send_later_answers(daemon);
+        reservations_save(&daemon->control);
         if (loop_watch(daemon->loop, host->ops->fd(host)) < 0)
             log_warning("the host cannot be watched until the next round, ignoring");
     }
@@ -180,6 +192,7 @@ static void follow_up(struct daemon *daemon)
 {
     struct control *control = &daemon->control;
 
+    send_later_answers(daemon);
     tell(daemon);
     daemon->round_wanted |= control->round_wanted;
     if (control->round_wanted)
@@ -212,11 +225,26 @@ static void on_line(void *context, struct loop_client *client, const char *line,
 {
     struct daemon *daemon = context;
     uid_t uid = loop_client_uid(client);
-    struct control_peer peer = { .may_change = uid == 0 || uid == geteuid() };
+    struct control_peer peer = {
+        .may_change = uid == 0 || uid == geteuid(),
+        .client = client,
+    };
+    struct json *answer = control_answer(&daemon->control, &peer, line, len);
 
-    send_json(client, control_answer(&daemon->control, &peer, line, len));
+    if (peer.put_off == 0)
+        send_json(client, answer);
     if (peer.subscribed)
         loop_subscribe(client);
+    follow_up(daemon);
+}
+
+static void on_left(void *context, struct loop_client *client)
+{
+    struct daemon *daemon = context;
+
+    if (daemon->ending)
+        return;
+    reservations_left(&daemon->control, client);
     follow_up(daemon);
 }
 
@@ -225,6 +253,7 @@ static const struct loop_calls calls = {
     .readable = on_readable,
     .signalled = on_signal,
     .joined = on_joined,
+    .left = on_left,
     .line = on_line,
 };
 
@@ -264,6 +293,7 @@ int daemon_start(struct daemon *daemon, struct host *host, struct config *config
         (void)close(listen_fd);
         return r;
     }
+    reservations_restore(&daemon->control);
     return run_round(daemon);
 }
 
@@ -274,6 +304,8 @@ int daemon_run(struct daemon *daemon)
 
 void daemon_end(struct daemon *daemon)
 {
+    daemon->ending = true;
     loop_free(daemon->loop);
+    reservations_free(&daemon->control);
     engine_free(&daemon->engine);
 }

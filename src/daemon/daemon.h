@@ -22,6 +22,7 @@ struct daemon {
     bool round_wanted; /* whatever else there is */
     uint64_t round_ms; /* the next round is due then, on the host's clock */
     bool lost;         /* the host could not be observed, and that was told */
+    bool ending;       /* clients go because we do: what was reserved for them stays */
 };
 
 /* Takes over *config and listen_fd. config_file: for reloads, or NULL; not owned. Runs the first

@@ -178,6 +178,7 @@ static void client_free(struct loop_client *client)
 
     LIST_REMOVE(client, entry);
     loop->client_count--;
+    loop->calls->left(loop->context, client);
     bufferevent_free(client->stream);
     free(client);
     if (loop->listener)

@@ -21,6 +21,9 @@ struct loop_calls {
     /* A client has connected. */
     void (*joined)(void *context, struct loop_client *client);
 
+    /* A client is gone; with the loop itself they all are. */
+    void (*left)(void *context, struct loop_client *client);
+
     /* A client sent line[0..len), without its newline and with a NUL after it. line NULL: it was
      * longer than line_max; the client is dropped once it was answered. */
     void (*line)(void *context, struct loop_client *client, const char *line, size_t len);

@@ -96,6 +96,48 @@ void publish_domains(struct json *json, const char *key, const struct engine *en
     json_array_end(json);
 }
 
+void publish_reservation(struct json *json, const char *key, const struct reservation *reservation,
+                         uint64_t now_ms)
+{
+    uint64_t until = reservation->until_ms;
+
+    json_map(json, key);
+    json_uint(json, "reservation", reservation->id);
+    json_string(json, "name", reservation->name[0] ? reservation->name : NULL);
+    json_string(json, "state", reservation_state_name(reservation->state));
+    json_uint(json, "at_least_kib", reservation->least_kib);
+    json_uint(json, "at_most_kib", reservation->most_kib);
+    json_uint(json, "gathered_kib", reservation->gathered_kib);
+    json_uint(json, "reserved_kib", reservation->counted_kib);
+    json_uint(json, "left_ms", until > now_ms ? until - now_ms : 0);
+    json_map_end(json);
+}
+
+void publish_holders(struct json *json, const struct round *round,
+                     const struct reservation *reservation)
+{
+    bool late = reservation->end == END_LATE;
+    struct reserve_report report;
+
+    reserve_report(round, reservation, &report);
+    json_uint(json, "available_kib", late ? reservation->gathered_kib : reservation->can_kib);
+    json_array(json, "holders");
+    for (size_t i = 0; i < report.count; i++) {
+        const struct reserve_holder *holder = &report.holders[i];
+
+        json_map(json, NULL);
+        if (holder->domain) {
+            json_uint(json, "domid", holder->domain->domid);
+            json_string(json, "name", holder->domain->name);
+        }
+        json_string(json, "why", reserve_why_name(holder->why));
+        json_uint(json, "holds_kib", holder->holds_kib);
+        json_uint(json, "keeps_kib", holder->keeps_kib);
+        json_map_end(json);
+    }
+    json_array_end(json);
+}
+
 void publish_notice(struct json *json, const char *key, const struct notice *notice)
 {
     bool of_host = notice->domid == NOTICE_HOST;

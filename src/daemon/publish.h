@@ -21,9 +21,6 @@ struct notice {
     char text[192];
 };
 
-/* Writes the host's figures as members of the map that is open. */
-void publish_host(struct json *json, const struct round *round);
-
 /* What the daemon knows and the engine does not. */
 struct publish_facts {
     const char *config; /* the file; NULL: the defaults */
@@ -37,6 +34,12 @@ void publish_status(struct json *json, const char *key, const struct engine *eng
 void publish_domains(struct json *json, const char *key, const struct engine *engine);
 void publish_domain(struct json *json, const char *key, const struct domain *domain,
                     uint64_t now_ms);
+void publish_reservation(struct json *json, const char *key, const struct reservation *reservation,
+                         uint64_t now_ms);
 void publish_notice(struct json *json, const char *key, const struct notice *notice);
+
+/* Two fields of the error that ends a reservation: what could be had, and who keeps the rest. */
+void publish_holders(struct json *json, const struct round *round,
+                     const struct reservation *reservation);
 
 #endif
