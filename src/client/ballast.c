@@ -21,6 +21,8 @@ static const struct subcommand subcommands[] = {
     { "top", "the same, live", top_main },
     { "explain", "why a domain has what it has, step by step", explain_main },
     { "set", "change settings until the next reload", set_main },
+    { "reserve", "free memory for a domain, and hold it while it is started", reserve_main },
+    { "release", "give a reservation back", release_main },
     { "events", "what happened, and what happens", events_main },
     { "reload", "have the daemon read its configuration anew", reload_main },
     { "check", "check a configuration file", check_main },

@@ -20,6 +20,8 @@ int events_main(int argc, char **argv);
 int reload_main(int argc, char **argv);
 int check_main(int argc, char **argv);
 int simulate_main(int argc, char **argv);
+int reserve_main(int argc, char **argv);
+int release_main(int argc, char **argv);
 
 /* For subcommands that take no options but --json and --help, and at most arguments_max arguments:
  * reads them, prints help. Returns -1 to go on with the arguments from optind, or the exit status. */

@@ -10,8 +10,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* A daemon that is alive answers between two rounds, which are short. */
-#define ANSWER_S 10
+/* Between two tries to reach a daemon that is being started. */
+#define AGAIN_US 100000
 
 /* 32,752 domains of 600 bytes are 20 MB. */
 #define ANSWER_MAX ((size_t)64 * 1024 * 1024)
@@ -19,6 +19,8 @@
 struct connection {
     int fd;
     const char *path;
+    bool quiet;
+    int patience_s;
     char *buffer; /* what came and was not taken yet */
     size_t len;
     size_t room;
@@ -33,6 +35,8 @@ static void say(const struct connection *connection, const char *format, ...)
 {
     va_list args;
 
+    if (connection->quiet)
+        return;
     fprintf(stderr, "ballast: %s: ", connection->path);
     va_start(args, format);
     vfprintf(stderr, format, args);
@@ -43,7 +47,7 @@ static void say(const struct connection *connection, const char *format, ...)
 static void say_unreachable(const struct connection *connection, int error)
 {
     say(connection, "%s", strerror(error));
-    if (error == ENOENT || error == ECONNREFUSED)
+    if (!connection->quiet && (error == ENOENT || error == ECONNREFUSED))
         fputs("ballastd does not run, or listens elsewhere. To be looked at:\n"
               "  systemctl status ballastd   (or: /etc/init.d/ballast status)\n"
               "  ballastd --check            whether its configuration is good\n"
@@ -75,10 +79,11 @@ static int dial(const struct connection *connection)
     return fd;
 }
 
-static void set_patience(const struct connection *connection, int seconds)
+static void set_patience(struct connection *connection, int seconds)
 {
     struct timeval wait = { .tv_sec = seconds };
 
+    connection->patience_s = seconds;
     (void)setsockopt(connection->fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
     (void)setsockopt(connection->fd, SOL_SOCKET, SO_SNDTIMEO, &wait, sizeof(wait));
 }
@@ -120,7 +125,7 @@ static int read_more(struct connection *connection)
     if (n == 0)
         say(connection, "the daemon has closed the connection");
     else if (errno == EAGAIN)
-        say(connection, "the daemon does not answer for %d seconds", ANSWER_S);
+        say(connection, "the daemon does not answer for %d seconds", connection->patience_s);
     else
         say(connection, "%s", strerror(errno));
     return -EIO;
@@ -192,7 +197,7 @@ static int take_greeting(struct connection *connection)
     return r;
 }
 
-struct connection *connect_open(const char *path)
+static struct connection *open_one(const char *path, bool quiet)
 {
     struct connection *connection = calloc(1, sizeof(*connection));
 
@@ -201,18 +206,36 @@ struct connection *connect_open(const char *path)
         return NULL;
     }
     connection->path = path;
+    connection->quiet = quiet;
     connection->fd = dial(connection);
     if (connection->fd < 0) {
         say_unreachable(connection, errno);
         connect_close(connection);
         return NULL;
     }
-    set_patience(connection, ANSWER_S);
+    set_patience(connection, CONNECT_ANSWER_S);
     if (take_greeting(connection) < 0) {
         connect_close(connection);
         return NULL;
     }
+    connection->quiet = false;
     return connection;
+}
+
+struct connection *connect_open(const char *path)
+{
+    return open_one(path, false);
+}
+
+struct connection *connect_again(const char *path, int seconds)
+{
+    struct connection *connection = open_one(path, true);
+
+    for (int i = 0; !connection && i < seconds * (1000000 / AGAIN_US); i++) {
+        (void)usleep(AGAIN_US);
+        connection = open_one(path, true);
+    }
+    return connection || seconds == 0 ? connection : open_one(path, false);
 }
 
 void connect_close(struct connection *connection)
@@ -256,19 +279,24 @@ static int send_request(const struct connection *connection, const char *command
     return 0;
 }
 
-struct json_value *connect_ask(struct connection *connection, const char *command,
-                               const char *arguments)
+struct json_value *connect_exchange(struct connection *connection, const char *command,
+                                    const char *arguments, int seconds)
 {
     struct json_value *answer;
 
+    set_patience(connection, seconds);
     if (send_request(connection, command, arguments) < 0)
         return NULL;
-    for (;;) {
-        answer = next_object(connection);
-        if (!answer || !json_get(answer, "event"))
-            break;
+    while ((answer = next_object(connection)) && json_get(answer, "event"))
         json_value_free(answer);
-    }
+    return answer;
+}
+
+struct json_value *connect_ask(struct connection *connection, const char *command,
+                               const char *arguments)
+{
+    struct json_value *answer = connect_exchange(connection, command, arguments, CONNECT_ANSWER_S);
+
     if (!answer)
         return NULL;
     if (!is_refused(connection, answer) && json_get(answer, "return"))

@@ -296,6 +296,17 @@ struct reserve_wants reserve_wants(const struct reservations *reservations)
 
 /* Judging. */
 
+/* What a domain that shares keeps until then. What it showed that it cannot let go is not counted on
+ * again before it has let go something. */
+static uint64_t keeps_kib(const struct round *round, const struct domain *domain, uint64_t by_ms)
+{
+    uint64_t keeps = round_bottom_kib(round, domain, by_ms);
+
+    if (!domain->conduct.stalled)
+        return keeps;
+    return larger(keeps, smaller(domain->actual_kib, domain->conduct.stalled_at_kib));
+}
+
 /* What can be had by then, besides what is gathered: what is shared out, above what its domains keep,
  * and what is on its way back to the host. */
 static uint64_t obtainable_kib(const struct round *round, uint64_t by_ms)
@@ -307,7 +318,7 @@ static uint64_t obtainable_kib(const struct round *round, uint64_t by_ms)
         const struct domain *domain = &round->domains[i];
 
         if (domain->shares)
-            kept += round_bottom_kib(round, domain, by_ms);
+            kept += keeps_kib(round, domain, by_ms);
         else if (domain->phase == PHASE_DYING)
             there += domain->actual_kib;
     }
@@ -410,7 +421,6 @@ static struct reserve_holder holder_of(const struct round *round, const struct d
         .holds_kib = domain->actual_kib,
         .keeps_kib = reach_kib(domain),
     };
-    uint64_t bottom;
 
     if (!domain->managed) {
         holder.why = HOLDS_UNMANAGED;
@@ -419,11 +429,10 @@ static struct reserve_holder holder_of(const struct round *round, const struct d
     } else if (!domain->shares) {
         holder.why = HOLDS_UNHELPFUL;
     } else {
-        bottom = round_bottom_kib(round, domain, by_ms);
-        holder.keeps_kib = bottom;
-        holder.why = bottom <= domain->min_kib ? HOLDS_MINIMUM
-                     : domain->conduct.stalled ? HOLDS_STALLED
-                                               : HOLDS_STARTING;
+        holder.keeps_kib = keeps_kib(round, domain, by_ms);
+        holder.why = holder.keeps_kib <= domain->min_kib ? HOLDS_MINIMUM
+                     : domain->conduct.stalled           ? HOLDS_STALLED
+                                                         : HOLDS_STARTING;
     }
     return holder;
 }
