@@ -25,6 +25,7 @@ static int show(const struct view *view, bool json)
         return view->minimums_fit && view->headroom_kib >= 0 ? EXIT_SUCCESS : EXIT_TROUBLE;
     }
     view_print_host(view, width, "\n");
+    view_print_reservations(view, view_reservation_count(view), width, "\n");
     printf("\n");
     view_print_domains(view, width, "\n");
     return view_print_troubles(view, width, "\n") == 0 ? EXIT_SUCCESS : EXIT_TROUBLE;

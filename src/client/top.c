@@ -40,6 +40,9 @@ static const char help[] =
 /* What is on the screen beside the domains: the host, troubles, titles, the legend. */
 #define LINES_OTHER 9
 
+/* The first of the queue are those that something happens to. */
+#define RESERVATIONS_SHOWN 4
+
 #define NAME_WIDTH 16
 #define BAR_MIN 10
 
@@ -155,14 +158,17 @@ static void draw(const struct view *view, struct top *top)
     const char *end = top->live ? LINE_END : "\n";
     int width = top->live ? view_width(80) : 120;
     size_t rows = view->count;
+    size_t reservations =
+        (size_t)smaller((int64_t)view_reservation_count(view), RESERVATIONS_SHOWN);
 
     if (top->live) {
-        rows = (size_t)larger(lines_of_terminal() - LINES_OTHER, 1);
+        rows = (size_t)larger(lines_of_terminal() - LINES_OTHER - (int)reservations, 1);
         fputs(SCREEN_HOME, stdout);
     }
     if (top->first + rows > view->count)
         top->first = view->count > rows ? view->count - rows : 0;
     view_print_host(view, width, end);
+    view_print_reservations(view, reservations, width, end);
     if (view_print_troubles(view, width, end) == 0)
         fputs(end, stdout);
     draw_rows(view, top, rows, width);

@@ -121,7 +121,9 @@ int view_ask(struct connection *connection, struct view *ret_view)
     view.status = connect_ask(connection, "query-status", NULL);
     if (view.status)
         view.domains = connect_ask(connection, "query-domains", NULL);
-    if (!view.domains) {
+    if (view.domains)
+        view.reservations = connect_ask(connection, "query-reservations", NULL);
+    if (!view.reservations) {
         view_free(&view);
         return -1;
     }
@@ -145,6 +147,7 @@ void view_free(struct view *view)
 {
     json_value_free(view->status);
     json_value_free(view->domains);
+    json_value_free(view->reservations);
     free(view->rows);
     memset(view, 0, sizeof(*view));
 }
@@ -160,6 +163,7 @@ void view_print_json(const struct view *view, bool pretty)
     json_map(json, NULL);
     json_copy(json, "status", json_get(view->status, "return"));
     json_copy(json, "domains", json_get(view->domains, "return"));
+    json_copy(json, "reservations", json_get(view->reservations, "return"));
     json_map_end(json);
     text = json_text(json, &len);
     if (text)
@@ -241,14 +245,48 @@ void view_print_host(const struct view *view, int width, const char *end)
               view->dry_run ? ", dry run" : "");
     view_line(width, end,
               "host MiB: %" PRId64 " total, %" PRId64 " free, %" PRId64 " promised, %" PRId64
-              " claimed, %" PRId64 " reserve, %" PRId64 " headroom, %" PRId64 " pool",
+              " claimed, %" PRId64 " reserve, %" PRId64 " reserved, %" PRId64
+              " headroom, %" PRId64 " pool",
               mib(view->total_kib), mib(view->free_kib), mib(view->promised_kib),
-              mib(view->claimed_kib), mib(view->reserve_kib + view->reserved_kib),
-              mib(view->headroom_kib), mib(view->pool_kib));
+              mib(view->claimed_kib), mib(view->reserve_kib),
+              mib(view->reserved_kib), mib(view->headroom_kib), mib(view->pool_kib));
     view_line(width, end,
               "domains MiB: %" PRId64 " guaranteed; freeable: %" PRId64 " without hurting, %" PRId64
               " down to the minimums",
               mib(view->guaranteed_kib), mib(view->freeable_kib), mib(view->freeable_to_min_kib));
+}
+
+static void print_reservation(const struct json_value *reservation, int width, const char *end)
+{
+    int64_t least = get_int(reservation, "at_least_kib");
+    int64_t most = get_int(reservation, "at_most_kib");
+    char name[DOMAIN_NAME_SIZE];
+    char state[16];
+    char range[32] = "";
+
+    get_text(reservation, "name", name, sizeof(name));
+    get_text(reservation, "state", state, sizeof(state));
+    if (most > least)
+        snprintf(range, sizeof(range), " to %" PRId64, mib(most));
+    view_line(width, end,
+              "reservation %" PRId64 ", MiB: %" PRId64 "%s for %s, %s, %" PRId64
+              " gathered, %" PRId64 " s left",
+              get_int(reservation, "reservation"), mib(least), range,
+              strcmp(name, "?") ? name : "the first new domain", state,
+              mib(get_int(reservation, "gathered_kib")), get_int(reservation, "left_ms") / 1000);
+}
+
+size_t view_reservation_count(const struct view *view)
+{
+    return json_length(json_get(view->reservations, "return"));
+}
+
+void view_print_reservations(const struct view *view, size_t most, int width, const char *end)
+{
+    const struct json_value *reservations = json_get(view->reservations, "return");
+
+    for (size_t i = 0; i < json_length(reservations) && i < most; i++)
+        print_reservation(json_at(reservations, i), width, end);
 }
 
 int view_print_troubles(const struct view *view, int width, const char *end)

@@ -34,6 +34,7 @@ struct view_domain {
 struct view {
     struct json_value *status; /* the answers, whole */
     struct json_value *domains;
+    struct json_value *reservations;
     char policy[POLICY_TEXT_SIZE];
     char host[16];
     char version[32];
@@ -67,13 +68,17 @@ char *view_clean(const char *from, char *to, size_t size);
 /* The phrase for a reason's word; the word itself, when the daemon is newer than we are. */
 const char *view_phrase(const char *word);
 
-/* Prints both answers as one JSON object. */
+/* Prints all answers as one JSON object. */
 void view_print_json(const struct view *view, bool pretty);
 
 /* Print lines of at most width columns; `end` ends each line, so that it can clear what is left of
  * a line on a terminal. */
 void view_print_host(const struct view *view, int width, const char *end);
 void view_print_domains(const struct view *view, int width, const char *end);
+
+/* One line for each reservation, at most so many. */
+void view_print_reservations(const struct view *view, size_t most, int width, const char *end);
+size_t view_reservation_count(const struct view *view);
 
 /* One line for each thing that an operator must look at; returns how many there are. */
 int view_print_troubles(const struct view *view, int width, const char *end);

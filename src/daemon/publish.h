@@ -21,6 +21,9 @@ struct notice {
     char text[192];
 };
 
+/* Writes the host's figures as members of the map that is open. */
+void publish_host(struct json *json, const struct round *round);
+
 /* What the daemon knows and the engine does not. */
 struct publish_facts {
     const char *config; /* the file; NULL: the defaults */
