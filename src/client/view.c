@@ -245,11 +245,11 @@ void view_print_host(const struct view *view, int width, const char *end)
               view->dry_run ? ", dry run" : "");
     view_line(width, end,
               "host MiB: %" PRId64 " total, %" PRId64 " free, %" PRId64 " promised, %" PRId64
-              " claimed, %" PRId64 " reserve, %" PRId64 " reserved, %" PRId64
-              " headroom, %" PRId64 " pool",
+              " claimed, %" PRId64 " reserve, %" PRId64 " reserved, %" PRId64 " headroom, %" PRId64
+              " pool",
               mib(view->total_kib), mib(view->free_kib), mib(view->promised_kib),
-              mib(view->claimed_kib), mib(view->reserve_kib),
-              mib(view->reserved_kib), mib(view->headroom_kib), mib(view->pool_kib));
+              mib(view->claimed_kib), mib(view->reserve_kib), mib(view->reserved_kib),
+              mib(view->headroom_kib), mib(view->pool_kib));
     view_line(width, end,
               "domains MiB: %" PRId64 " guaranteed; freeable: %" PRId64 " without hurting, %" PRId64
               " down to the minimums",

@@ -195,8 +195,10 @@ static void follow_up(struct daemon *daemon)
     send_later_answers(daemon);
     tell(daemon);
     daemon->round_wanted |= control->round_wanted;
-    if (control->round_wanted)
+    if (control->round_wanted) {
+        reservations_save(control);
         look_soon(daemon);
+    }
     control->round_wanted = false;
     if (control->stop_wanted)
         stop(daemon);

@@ -118,6 +118,7 @@ int hv_open(struct hv **ret_hv)
 static uint64_t reach_pages(const struct hv *hv, const struct hv_domain *domain)
 {
     uint64_t max_pages = domain->max_pages;
+    uint64_t sure_pages = domain->tot_pages + domain->claim_pages;
 
     if (!domain->used)
         return 0;
@@ -125,7 +126,7 @@ static uint64_t reach_pages(const struct hv *hv, const struct hv_domain *domain)
         max_pages = 0;
     if (domain->dying)
         max_pages = 0;
-    return domain->tot_pages > max_pages ? domain->tot_pages : max_pages;
+    return sure_pages > max_pages ? sure_pages : max_pages;
 }
 
 void hv_domain_set_dying(struct hv *hv, struct hv_domain *domain, bool dying)
@@ -207,8 +208,7 @@ void hv_looked(struct hv *hv)
 
 int64_t hv_headroom_pages(const struct hv *hv)
 {
-    return (int64_t)hv->total_pages - (int64_t)hv->reach_pages - (int64_t)hv->claim_pages
-           - (int64_t)hv->promise.reserve_pages;
+    return (int64_t)hv->total_pages - (int64_t)hv->reach_pages - (int64_t)hv->promise.reserve_pages;
 }
 
 static void judge(struct hv *hv, const struct hv_domain *domain, int64_t before_pages,
@@ -255,10 +255,9 @@ static void change(struct hv *hv, struct hv_domain *domain, uint64_t tot_pages, 
     /* A claim is used up as the domain fills, as in Xen. */
     if (grown_pages > domain->claim_pages)
         grown_pages = domain->claim_pages;
+    hv->reach_pages -= reach_pages(hv, domain);
     domain->claim_pages -= grown_pages;
     hv->claim_pages -= grown_pages;
-
-    hv->reach_pages -= reach_pages(hv, domain);
     hv->free_pages += domain->tot_pages;
     domain->tot_pages = tot_pages;
     domain->max_pages = max_pages;
@@ -304,6 +303,14 @@ int hv_set_pod_target(struct hv *hv, struct hv_domain *domain, uint64_t target_p
     return 0;
 }
 
+static void set_claim(struct hv *hv, struct hv_domain *domain, uint64_t pages)
+{
+    hv->reach_pages -= reach_pages(hv, domain);
+    hv->claim_pages += pages - domain->claim_pages;
+    domain->claim_pages = pages;
+    hv->reach_pages += reach_pages(hv, domain);
+}
+
 int hv_claim(struct hv *hv, struct hv_domain *domain, uint64_t pages)
 {
     uint64_t claim = pages > domain->tot_pages ? pages - domain->tot_pages : 0;
@@ -311,16 +318,14 @@ int hv_claim(struct hv *hv, struct hv_domain *domain, uint64_t pages)
 
     if (claim > free_for(hv, domain))
         return -ENOMEM;
-    hv->claim_pages += claim - domain->claim_pages;
-    domain->claim_pages = claim;
+    set_claim(hv, domain, claim);
     judge(hv, domain, before_pages, domain->max_pages, HV_TOOLSTACK);
     return 0;
 }
 
 void hv_remove(struct hv *hv, struct hv_domain *domain)
 {
-    hv->claim_pages -= domain->claim_pages;
-    domain->claim_pages = 0;
+    set_claim(hv, domain, 0);
     change(hv, domain, 0, 0, HV_TOOLSTACK);
     domain->used = false;
 }
