@@ -306,7 +306,7 @@ static const char *name_of(enum action action)
         [ACTION_NEED] = "need",       [ACTION_READ] = "read",         [ACTION_STUCK] = "stuck",
         [ACTION_LOOSE] = "loose",     [ACTION_PAUSE] = "pause",       [ACTION_UNPAUSE] = "unpause",
         [ACTION_CREATE] = "create",   [ACTION_SHUTDOWN] = "shutdown", [ACTION_DESTROY] = "destroy",
-        [ACTION_MEM_SET] = "mem-set", [ACTION_FAIL] = "calls fail",
+        [ACTION_MEM_SET] = "mem-set", [ACTION_FAIL] = "calls fail",   [ACTION_RESERVE] = "reserve",
     };
 
     return names[action];
@@ -326,7 +326,8 @@ static void put_events(FILE *out, const struct host *host, const struct box *box
 
         if (event->action == ACTION_NEED || (double)at_ms > length_ms)
             continue;
-        n = snprintf(text, sizeof(text), "%s %s", event->action == ACTION_FAIL ? "" : event->guests,
+        n = snprintf(text, sizeof(text), "%s %s",
+                     strcmp(event->guests, "host") == 0 ? "" : event->guests,
                      name_of(event->action));
         while (row < NOTE_ROWS && taken[row] > x)
             row++;

@@ -49,6 +49,9 @@ struct host_sim {
     size_t next_occurrence;
 
     uint64_t fail_random; /* of its own: what happens does not depend on how many calls are made */
+    const struct scenario_event *asked[RESERVATIONS_MAX]; /* reservations, since the last look */
+    size_t asked_count;
+
     uint32_t fail_percent;
     uint64_t fail_until_ms;
 
@@ -277,6 +280,7 @@ static void act(struct host_sim *sim, const struct scenario_event *event, struct
         guest_set_cap(guest, draw_kib(sim, event));
         break;
     case ACTION_FAIL:
+    case ACTION_RESERVE:
         break;
     }
 }
@@ -311,6 +315,12 @@ static void happen(struct host_sim *sim, const struct scenario_event *event)
     if (event->action == ACTION_FAIL) {
         sim->fail_percent = event->percent;
         sim->fail_until_ms = event->for_ms > 0 ? sim->now_ms + event->for_ms : UINT64_MAX;
+        return;
+    }
+    if (event->action == ACTION_RESERVE) {
+        if (sim->asked_count < RESERVATIONS_MAX)
+            sim->asked[sim->asked_count++] = event;
+        sim->stirred = true;
         return;
     }
     for (size_t i = 0; i < sim->count; i++) {
@@ -481,6 +491,23 @@ static int observe_dom0(const struct host_sim *sim, struct round *round)
     return 0;
 }
 
+/* Whoever reserves memory on this host does so when it is looked at. */
+static void reserve(struct host_sim *sim, struct round *round)
+{
+    for (size_t i = 0; i < sim->asked_count; i++) {
+        const struct scenario_event *event = sim->asked[i];
+        const struct reserve_request request = {
+            .least_kib = event->low_kib,
+            .most_kib = event->high_kib,
+            .wait_ms = RESERVE_WAIT_MS,
+            .hold_ms = event->for_ms > 0 ? event->for_ms : RESERVE_HOLD_MS,
+        };
+
+        (void)reserve_add(&round->reservations, &request, sim->now_ms);
+    }
+    sim->asked_count = 0;
+}
+
 static int observe(struct host *host, struct round *round)
 {
     struct host_sim *sim = sim_of(host);
@@ -492,6 +519,7 @@ static int observe(struct host *host, struct round *round)
     if (sim->real_time && round->number > 0)
         sim->reserve_kib = smaller(sim->scenario->config.reserve_kib, round->reserve_kib);
     round_begin(round, sim->now_ms);
+    reserve(sim, round);
     sim->changed = false;
     round->total_kib = sim->scenario->memory_kib;
     round->free_kib = sim->free_kib;

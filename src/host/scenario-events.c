@@ -29,7 +29,7 @@ static const struct {
     { "create", ACTION_CREATE, false, false },   { "shutdown", ACTION_SHUTDOWN, false, false },
     { "destroy", ACTION_DESTROY, false, false }, { "mem-set", ACTION_MEM_SET, true, false },
     { "acts", ACTION_ACTS, true, false },        { "mem-max", ACTION_MEM_MAX, true, false },
-    { "fail", ACTION_FAIL, true, true },
+    { "fail", ACTION_FAIL, true, true },         { "reserve", ACTION_RESERVE, true, true },
 };
 
 const char *scenario_event_key(size_t index)
@@ -82,6 +82,11 @@ static size_t action_word(const struct words *words, size_t guests)
     return count == 1 ? found : 0;
 }
 
+static bool of_host(const struct scenario_event *event)
+{
+    return event->action == ACTION_FAIL || event->action == ACTION_RESERVE;
+}
+
 static void read_action(struct reader *reader, const struct words *words, size_t at,
                         struct scenario_event *event)
 {
@@ -111,8 +116,9 @@ static void read_action(struct reader *reader, const struct words *words, size_t
               : event->action == ACTION_ACTS ? MISCHIEF_EXPECTED
                                              : "a size such as 200M, or a range such as "
                                                "160M..240M");
-    if ((event->action == ACTION_FAIL) != (strcmp(event->guests, "host") == 0))
-        fault(reader, words->line, "fail=PERCENT is for the host, and all else for guests");
+    if (of_host(event) != (strcmp(event->guests, "host") == 0))
+        fault(reader, words->line,
+              "fail=PERCENT and reserve=SIZE are for the host, and all else for guests");
     if (event->for_ms > 0 && !actions[a].can_end)
         fault(reader, words->line, "%s cannot be taken back; expected no for=", word->name);
     if (event->over_ms > 0 && event->action != ACTION_NEED)
@@ -148,7 +154,7 @@ void reader_event(struct reader *reader, const struct words *words)
         fault(reader, words->line,
               "expected a time, the guests, and what happens to them: one of "
               "need=SIZE, read=SIZE, stuck, loose, pause, unpause, create, shutdown, destroy, "
-              "acts=WORDS, mem-set=SIZE, mem-max=SIZE, fail=PERCENT");
+              "acts=WORDS, mem-set=SIZE, mem-max=SIZE, fail=PERCENT, reserve=SIZE");
         return;
     }
     if (strncmp(guests, "random ", 7) == 0) {
@@ -183,7 +189,7 @@ void reader_check_events(struct reader *reader)
     for (size_t i = 0; i < scenario->event_count; i++) {
         const struct scenario_event *event = &scenario->events[i];
 
-        if (event->action != ACTION_FAIL && !scenario_any(scenario, event->guests))
+        if (!of_host(event) && !scenario_any(scenario, event->guests))
             fault(reader, event->line, "'%s' matches no guest", event->guests);
         if (event->at_ms > scenario->length_ms)
             fault(reader, event->line, "this would happen after the end");

@@ -53,6 +53,7 @@ enum action {
     ACTION_MEM_SET, /* the operator sets a target himself */
     ACTION_MEM_MAX, /* the operator sets a cap himself */
     ACTION_FAIL,    /* of the host: calls fail */
+    ACTION_RESERVE, /* of the host: somebody reserves memory */
 };
 
 struct scenario_event {

@@ -58,7 +58,7 @@ def status(daemon):
                  "policy weighted"):
         tap.ok(word in run.stdout, f"... the host's {word}")
     answer = json.loads(daemon.ballast("status", "--json").stdout)
-    tap.equal(set(answer), {"status", "domains"}, "status --json: both answers")
+    tap.equal(set(answer), {"status", "domains", "reservations"}, "status --json: all answers")
     tap.equal(answer["status"]["total_kib"], daemon.ask("query-status")["return"]["total_kib"],
               "... with the daemon's figures")
 
@@ -150,7 +150,7 @@ def plain_top(daemon):
     tap.ok("\033" not in run.stdout, "... without control sequences")
     run = daemon.ballast("top", "--iterations", "2", "--delay", "100ms", "--json")
     tap.equal([set(json.loads(line)) for line in run.stdout.splitlines()],
-              [{"status", "domains"}] * 2, "top --json: one object a line")
+              [{"status", "domains", "reservations"}] * 2, "top --json: one object a line")
     for delay in ("0", "-1", "x", "1ms", "99999999s"):
         tap.equal(daemon.ballast("top", "--iterations", "1", "--delay", delay).returncode, 1,
                   f"top --delay {delay}: an error")

@@ -125,6 +125,8 @@ static void test_rights(void)
 {
     static const char *const changes[] = {
         "{\"execute\":\"set\",\"arguments\":{\"domain\":\"web1\",\"weight\":9}}",
+        "{\"execute\":\"reserve\",\"arguments\":{\"at_least_kib\":1}}",
+        "{\"execute\":\"release\",\"arguments\":{\"reservation\":1}}",
         "{\"execute\":\"reload\"}",
         "{\"execute\":\"shutdown\"}",
     };
@@ -133,6 +135,7 @@ static void test_rights(void)
         "{\"execute\":\"query-domains\"}",
         "{\"execute\":\"explain\",\"arguments\":{\"domain\":\"web1\"}}",
         "{\"execute\":\"query-events\"}",
+        "{\"execute\":\"query-reservations\"}",
         "{\"execute\":\"query-commands\"}",
         "{\"execute\":\"subscribe\"}",
     };
@@ -144,6 +147,69 @@ static void test_rights(void)
     for (size_t i = 0; i < sizeof(queries) / sizeof(queries[0]); i++)
         CHECK(!class_of(ask_as(queries[i], strlen(queries[i]), &peer)));
     CHECK(peer.subscribed);
+}
+
+static const char *reserve_class(const char *arguments)
+{
+    char line[256];
+
+    snprintf(line, sizeof(line), "{\"execute\":\"reserve\",\"arguments\":{%s}}", arguments);
+    return class_of(ask(line));
+}
+
+static void test_reserve(void)
+{
+    static const char *const wrong[] = {
+        "",
+        "\"at_most_kib\":1",
+        "\"at_least_kib\":-1",
+        "\"at_least_kib\":\"1\"",
+        "\"at_least_kib\":1.5",
+        "\"at_least_kib\":1099511627777",
+        "\"at_least_kib\":2,\"at_most_kib\":1",
+        "\"at_least_kib\":2,\"name\":\"\"",
+        "\"at_least_kib\":2,\"name\":7",
+        "\"at_least_kib\":2,\"keep\":1",
+        "\"at_least_kib\":2,\"wait_ms\":86400001",
+        "\"at_least_kib\":2,\"hold_ms\":-1",
+        "\"at_least_kib\":2,\"more\":1",
+    };
+    static char client;
+    struct control_peer peer = { .may_change = true, .client = &client };
+    static const char line[] =
+        "{\"execute\":\"reserve\",\"arguments\":{\"at_least_kib\":0},\"id\":9}";
+    struct json *json;
+    void *answered = NULL;
+    uint64_t next_ms;
+    size_t size;
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        CHECK_STR(reserve_class(wrong[i]), FAULT_ARGUMENT);
+    CHECK_EQ(engine.round.reservations.count, 0);
+    CHECK_STR(class_of(ask("{\"execute\":\"release\",\"arguments\":{\"reservation\":1}}")),
+              FAULT_ARGUMENT);
+
+    /* Of a peer with a client, later. */
+    CHECK(!control_answer(control, &peer, line, strlen(line)) && peer.put_off != 0);
+    CHECK(!reservations_next_answer(control, &answered));
+    engine.round.reservations.list[0].state = RESERVATION_READY;
+    json = reservations_next_answer(control, &answered);
+    if (CHECK(json && answered == &client))
+        CHECK(strstr(json_text(json, &size), "\"state\":\"ready\"")
+              && strstr(json_text(json, &size), "\"id\":9"));
+    json_free(json);
+    CHECK(!reservations_next_answer(control, &answered));
+    reservations_left(control, &client);
+    CHECK_EQ(engine.round.reservations.list[0].end, END_RELEASED);
+    (void)engine_round(&engine, &next_ms);
+    CHECK_EQ(engine.round.reservations.count, 0);
+
+    /* As many as there is room for. */
+    for (size_t i = 0; i < RESERVATIONS_MAX; i++)
+        CHECK(!reserve_class("\"at_least_kib\":1"));
+    CHECK_STR(reserve_class("\"at_least_kib\":1"), FAULT_FAILED);
+    engine.round.reservations.count = 0;
+    control->round_wanted = false;
 }
 
 static uint64_t weight_of(const char *name)
@@ -244,6 +310,7 @@ int main(int argc, char **argv)
     check_run("a line is taken whole", test_whole_lines);
     check_run("the id comes back", test_id);
     check_run("who may not change may ask", test_rights);
+    check_run("reserve", test_reserve);
     check_run("set", test_set);
     check_run("set takes all or nothing", test_set_whole);
     check_run("shutdown", test_shutdown);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* What clients are told, against docs/protocol.md: every field, both ways, and its kind. */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,6 +150,48 @@ static void test_explain(void)
     json_value_free(value);
 }
 
+static void test_reservation(void)
+{
+    const struct reservation reservation = {
+        .id = 7,
+        .state = RESERVATION_READY,
+        .least_kib = 1024,
+        .most_kib = 2048,
+        .gathered_kib = 1500,
+        .counted_kib = 1500,
+        .until_ms = 5000,
+    };
+    struct json *json = json_new(false);
+    struct json_value *value;
+
+    publish_reservation(json, NULL, &reservation, 2000);
+    value = parsed(json);
+    check_fields(value, "query-reservations");
+    CHECK_EQ(number(value, "left_ms"), 3000);
+    CHECK(!json_get_string(json_get(value, "name")));
+    json_value_free(value);
+}
+
+static void test_uuid(void)
+{
+    static const char *const wrong[] = {
+        "",
+        "01234567-89ab-cdef-0123-456789abcde",
+        "01234567-89ab-cdef-0123-456789abcdefa",
+        "0123456789ab--cdef-0123-456789abcdef",
+        "01234567-89ab-cdef-0123-456789abcdeg",
+        "01234567-89ab-cdef-0123-456789ABCDEF",
+    };
+    static const char good[] = "01234567-89ab-cdef-0123-456789abcdef";
+    char text[UUID_TEXT_SIZE];
+    uint8_t uuid[16];
+
+    CHECK_EQ(publish_parse_uuid(good, uuid), 0);
+    CHECK_STR(publish_uuid(uuid, text), good);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+        CHECK_EQ(publish_parse_uuid(wrong[i], uuid), -EINVAL);
+}
+
 static void test_notice(void)
 {
     struct notice notice = { .kind = "CONDUCT", .wall_ms = 1700000000123, .domid = NOTICE_HOST };
@@ -172,6 +215,8 @@ int main(int argc, char **argv)
     check_run("the status is as documented", test_status);
     check_run("domains are as documented", test_domains);
     check_run("an explanation is as documented", test_explain);
+    check_run("reservations are as documented", test_reservation);
+    check_run("a UUID, and what is none", test_uuid);
     check_run("a notice of the host", test_notice);
     engine_free(&engine);
     return check_done();

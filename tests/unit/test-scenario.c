@@ -159,9 +159,10 @@ static const struct {
     { "0s..60s, every=0s, a, stuck", "or neither" },
     { "0s..1000h, every=1ms, a, stuck", "expected" },
     { "61s, a, stuck", "after the end" },
-    { "10s, host, stuck", "fail=PERCENT is for the host" },
+    { "10s, a, reserve=10M", "fail=PERCENT and reserve=SIZE are for the host" },
+    { "10s, host, stuck", "fail=PERCENT and reserve=SIZE are for the host" },
     { "10s, host, fail=101", "percentage" },
-    { "10s, a, fail=10", "fail=PERCENT is for the host" },
+    { "10s, a, fail=10", "fail=PERCENT and reserve=SIZE are for the host" },
 };
 
 static const struct {
