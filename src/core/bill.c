@@ -27,22 +27,26 @@ static struct bill_item *item_at(struct bill *bill, size_t index)
     return (struct bill_item *)(void *)((char *)bill + items[index]);
 }
 
-/* No product overflows: sizes are at most 2^40 KiB, and so are times in ms (35 years). */
-static void charge(struct bill_item *item, uint64_t kib, uint64_t elapsed_ms)
-{
-    uint64_t s = elapsed_ms / 1000;
-    uint64_t ms = elapsed_ms % 1000;
+/* So many ms at once, and so much kept below the KiB s: sizes are at most 2^40 KiB, so that nothing
+ * overflows. */
+#define PIECE_MS (UINT64_C(1) << 20)
+#define CARRY_KIB_MS (UINT64_C(1) << 62)
 
-    item->kib_ms += kib % 1000 * ms;
-    item->kib_s += kib * s + kib / 1000 * ms + item->kib_ms / 1000;
+static void carry(struct bill_item *item)
+{
+    item->kib_s += item->kib_ms / 1000;
     item->kib_ms %= 1000;
 }
 
-static void settle(struct bill_item *item, const struct bill_item *more)
+static void charge(struct bill_item *item, uint64_t kib, uint64_t elapsed_ms)
 {
-    item->kib_ms += more->kib_ms;
-    item->kib_s += more->kib_s + item->kib_ms / 1000;
-    item->kib_ms %= 1000;
+    for (; elapsed_ms > PIECE_MS; elapsed_ms -= PIECE_MS) {
+        item->kib_ms += kib * PIECE_MS;
+        carry(item);
+    }
+    item->kib_ms += kib * elapsed_ms;
+    if (item->kib_ms >= CARRY_KIB_MS)
+        carry(item);
 }
 
 static uint64_t above(uint64_t a, uint64_t b)
@@ -54,6 +58,9 @@ static void follow(struct bill *bill, const struct bill_sizes *sizes, uint64_t e
 {
     uint64_t now = GOODNESS_FULL;
     uint64_t part = smaller(elapsed_ms, GOODNESS_MS);
+
+    if (sizes->entitled_kib >= sizes->held_kib && bill->goodness_ppm == GOODNESS_FULL)
+        return;
 
     if (sizes->entitled_kib < sizes->held_kib)
         now = sizes->entitled_kib * GOODNESS_FULL / sizes->held_kib;
@@ -82,6 +89,11 @@ uint32_t bill_add(struct bill *bill, const struct bill_sizes *sizes, uint64_t no
     return (uint32_t)((bill->goodness_ppm + 500) / 1000);
 }
 
+uint64_t bill_kib_s(const struct bill_item *item)
+{
+    return item->kib_s + item->kib_ms / 1000;
+}
+
 double bill_mib_h(const struct bill_item *item)
 {
     return ((double)item->kib_s + (double)item->kib_ms / 1000) / (1024.0 * 3600);
@@ -92,9 +104,11 @@ size_t bill_write(const struct bill *bill, char text[BILL_TEXT_SIZE])
     struct bill copy = *bill;
     size_t used = (size_t)snprintf(text, BILL_TEXT_SIZE, KEPT_VERSION);
 
-    for (size_t i = 0; i < ITEMS; i++)
+    for (size_t i = 0; i < ITEMS; i++) {
+        carry(item_at(&copy, i));
         used += (size_t)snprintf(text + used, BILL_TEXT_SIZE - used, " %" PRIu64 " %" PRIu64,
                                  item_at(&copy, i)->kib_s, item_at(&copy, i)->kib_ms);
+    }
     return used;
 }
 
@@ -127,8 +141,11 @@ int bill_read(const char *text, struct bill *bill)
     }
     if (*text != '\0')
         return -EINVAL;
-    for (size_t i = 0; i < ITEMS; i++)
-        settle(item_at(bill, i), item_at(&kept, i));
+    for (size_t i = 0; i < ITEMS; i++) {
+        carry(item_at(bill, i));
+        item_at(bill, i)->kib_s += item_at(&kept, i)->kib_s;
+        item_at(bill, i)->kib_ms += item_at(&kept, i)->kib_ms;
+    }
     return 0;
 }
 

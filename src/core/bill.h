@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The bill of a domain: how much memory for how long. Exact: KiB times ms, in two words, which hold
- * the memory of a host of 1 TiB for five hundred years. */
+ * the memory of a host of 1 TiB for five hundred years. Adding is a
+ * multiplication: what is to be carried over from the one word to the other waits until it must. */
 #ifndef BALLAST_BILL_H
 #define BALLAST_BILL_H
 
@@ -8,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* KiB s, and what is left below that in KiB ms (0 to 999). */
+/* KiB s, and what was not carried over to them yet in KiB ms. */
 struct bill_item {
     uint64_t kib_s;
     uint64_t kib_ms;
@@ -37,6 +38,9 @@ struct bill_sizes {
 /* Adds the time from at_ms to now_ms; the first time only begins. Returns goodness in thousandths:
  * what it is entitled to against what it holds, at most 1000, smoothed over a minute. */
 uint32_t bill_add(struct bill *bill, const struct bill_sizes *sizes, uint64_t now_ms);
+
+/* Whole KiB s. */
+uint64_t bill_kib_s(const struct bill_item *item);
 
 /* MiB hours, for people. */
 double bill_mib_h(const struct bill_item *item);

@@ -370,18 +370,15 @@ static void apply(struct engine *engine)
     }
 }
 
-static void keep_accounts(struct round *round)
+static void keep_account(const struct round *round, struct domain *domain)
 {
-    for (size_t i = 0; i < round->count; i++) {
-        struct domain *domain = &round->domains[i];
-        struct bill_sizes sizes = {
-            .held_kib = domain->actual_kib,
-            .entitled_kib = domain->entitled_kib,
-            .need_kib = domain->need_kib,
-        };
+    const struct bill_sizes sizes = {
+        .held_kib = domain->actual_kib,
+        .entitled_kib = domain->entitled_kib,
+        .need_kib = domain->need_kib,
+    };
 
-        domain->goodness = bill_add(&domain->bill, &sizes, round->now_ms);
-    }
+    domain->goodness = bill_add(&domain->bill, &sizes, round->now_ms);
 }
 
 static enum reason reason_of(const struct round *round, const struct domain *domain)
@@ -418,12 +415,14 @@ static enum reason reason_of(const struct round *round, const struct domain *dom
     return domain->want_kib > domain->need_kib + NEAR_KIB ? REASON_SURPLUS : REASON_NEED;
 }
 
-static void give_reasons(struct round *round)
+/* One pass: a thousand domains do not fit a small cache. */
+static void close_accounts(struct round *round)
 {
     for (size_t i = 0; i < round->count; i++) {
         struct domain *domain = &round->domains[i];
         enum reason reason = reason_of(round, domain);
 
+        keep_account(round, domain);
         if (reason != domain->reason && domain->reasoned)
             round_note(round, EVENT_REASON, domain, "%s", reason_text(reason));
         domain->reason = reason;
@@ -495,8 +494,7 @@ int engine_round(struct engine *engine, uint64_t *ret_next_ms)
     pace_moderate(round);
     guard(round);
     apply(engine);
-    keep_accounts(round);
-    give_reasons(round);
+    close_accounts(round);
     tell(engine);
     engine->next_ms = next_ms(engine);
     *ret_next_ms = engine->next_ms;
