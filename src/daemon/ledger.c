@@ -290,20 +290,6 @@ static void forget_gone(struct control *control)
     }
 }
 
-static bool read_uuid(const char *name, uint8_t ret_uuid[16])
-{
-    for (size_t i = 0; i < 16; i++) {
-        unsigned byte;
-
-        name += *name == '-';
-        if (sscanf(name, "%2x", &byte) != 1)
-            return false;
-        ret_uuid[i] = (uint8_t)byte;
-        name += strnlen(name, 2);
-    }
-    return *name == '\0';
-}
-
 struct sweep {
     const struct round *round;
     size_t count;
@@ -315,7 +301,7 @@ static void sweep_name(void *context, const char *name)
     struct sweep *sweep = context;
     uint8_t uuid[16];
 
-    if (read_uuid(name, uuid) && is_there(sweep->round, uuid))
+    if (domain_uuid_parse(name, uuid) == 0 && is_there(sweep->round, uuid))
         return;
     if (sweep->count < SWEEP_MOST && strlen(name) < UUID_TEXT_SIZE)
         (void)snprintf(sweep->names[sweep->count++], UUID_TEXT_SIZE, "%s", name);

@@ -186,10 +186,11 @@ static void test_uuid(void)
     char text[UUID_TEXT_SIZE];
     uint8_t uuid[16];
 
-    CHECK_EQ(publish_parse_uuid(good, uuid), 0);
-    CHECK_STR(publish_uuid(uuid, text), good);
+    CHECK_EQ(domain_uuid_parse(good, uuid), 0);
+    domain_uuid_text(uuid, text);
+    CHECK_STR(text, good);
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
-        CHECK_EQ(publish_parse_uuid(wrong[i], uuid), -EINVAL);
+        CHECK_EQ(domain_uuid_parse(wrong[i], uuid), -EINVAL);
 }
 
 static void test_notice(void)
