@@ -107,11 +107,12 @@ static uint64_t rest(const struct round *round, struct domain *domain)
     return nudge(round, domain, domain->conduct.short_ms);
 }
 
-/* The next step down, where it uses what it is asked for. */
+/* The next step down, where it uses what it is asked for. Pressure makes it slow only up to what its
+ * weight gives it: above that, who says that he stalls would keep longest what others need. */
 static uint64_t careful_step(const struct round *round, struct domain *domain, uint64_t from,
                              uint64_t wanted)
 {
-    bool pressed = domain->demand.boost_kib > 0;
+    bool pressed = domain->demand.boost_kib > 0 && domain->actual_kib <= domain->entitled_kib;
     uint64_t pause = pressed ? CAREFUL_PRESSED_MS : CAREFUL_MS;
 
     domain->pace = pressed ? PACE_PRESSED : PACE_CAREFUL;

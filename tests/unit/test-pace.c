@@ -74,7 +74,10 @@ static void test_shrink_in_steps(void)
     /* More careful when it stalls, and full speed when a guarantee waits. */
     domain->target_kib = domain->actual_kib = 192 * MIB;
     domain->demand.boost_kib = MIB;
+    domain->entitled_kib = 192 * MIB;
     CHECK_EQ(goal_after(&round, 500), 192 * MIB);
+    domain->entitled_kib = 128 * MIB; /* who has more than his weight gives him cannot plead that */
+    CHECK_EQ(goal_after(&round, 100), 184 * MIB);
     round.urgent = true;
     CHECK_EQ(goal_after(&round, 100), 128 * MIB);
     domain->target_kib = domain->actual_kib = 104 * MIB;
