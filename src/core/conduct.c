@@ -385,6 +385,13 @@ static bool presses(const struct round *round, const struct domain *domain)
            && !uses_what_it_holds(round, domain);
 }
 
+/* More than this is taken. A guest that is not PV may be off its target by as much as its cap leaves,
+ * and goes there from below, too, when its target is moved to what it holds. */
+static uint64_t taken_least_kib(const struct domain *domain)
+{
+    return domain->type == DOMAIN_PV ? TAKE_KIB : TAKE_KIB + domain->slack_kib;
+}
+
 /* Domain 0 is trusted: whoever runs there has no need to steal. */
 static void watch_taking(struct round *round, struct domain *domain)
 {
@@ -397,7 +404,7 @@ static void watch_taking(struct round *round, struct domain *domain)
     }
     if (round->now_ms < conduct->race_ms || domain->domid == 0)
         conduct->base_kib = larger(conduct->base_kib, domain->actual_kib);
-    if (domain->actual_kib > conduct->base_kib + TAKE_KIB) {
+    if (domain->actual_kib > conduct->base_kib + taken_least_kib(domain)) {
         takes = true;
         conduct->base_kib = domain->actual_kib;
         conduct->pressed = true;
