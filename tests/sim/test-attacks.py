@@ -121,6 +121,15 @@ def check(path, folder):
         tap.note("\n".join(faults))
 
 
+def check_group(folder):
+    """Four are given no more than one of the same weight: a step for each."""
+    for seed in seeds():
+        held = [Attack(os.path.join(FOLDER, f"group-of-{size}.conf"), seed, folder).held
+                for size in ("one", "four")]
+        if not tap.ok(held[1] <= held[0] + 4 * STEP, f"seed {seed}: four gain nothing by being four"):
+            tap.note(f"{held[1] / MIB:.0f} MiB, against {held[0] / MIB:.0f} of one")
+
+
 def table(path, folder):
     attack = Attack(path, 1, folder)
     host = attack.outcome["host"]
@@ -139,6 +148,8 @@ def main():
                 table(path, folder)
             else:
                 check(path, folder)
+        if "--table" not in sys.argv:
+            check_group(folder)
     if "--table" not in sys.argv:
         tap.done()
 
