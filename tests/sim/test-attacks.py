@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""Guests that misbehave, each attack beside the same scenario with an honest guest in its place: the
+"""Guests that misbehave, each attack beside the same scenario with an honest one in its place: the
 scenario's own limits are kept, and whatever the attack, it gains nothing above the share of its
 weight, costs its neighbours no more than it holds, and the daemon no more rounds and events than it
 has a bound for. `--table`: what was measured, as docs/attacks.md has it."""
@@ -126,7 +126,7 @@ def check_group(folder):
     for seed in seeds():
         held = [Attack(os.path.join(FOLDER, f"group-of-{size}.conf"), seed, folder).held
                 for size in ("one", "four")]
-        if not tap.ok(held[1] <= held[0] + 4 * STEP, f"seed {seed}: four gain nothing by being four"):
+        if not tap.ok(held[1] <= held[0] + 4 * STEP, f"seed {seed}: being four gains nothing"):
             tap.note(f"{held[1] / MIB:.0f} MiB, against {held[0] / MIB:.0f} of one")
 
 
