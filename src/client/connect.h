@@ -30,8 +30,8 @@ const char *connect_version(const struct connection *connection);
 struct json_value *connect_ask(struct connection *connection, const char *command,
                                const char *arguments);
 
-/* The same with an answer that may take so many seconds. Returns it whatever it is, an error, too; NULL
- * when there was none. */
+/* The same with an answer that may take so many seconds. Returns it whatever it is, an error,
+ * too; NULL when there was none. */
 struct json_value *connect_exchange(struct connection *connection, const char *command,
                                     const char *arguments, int seconds);
 

@@ -157,8 +157,8 @@ static struct json *make_arguments(const struct options *options)
     return json;
 }
 
-/* The answer, whatever it is; NULL when there is none. A daemon that is started anew while we wait has
- * what was gathered for us, and gives it to who asks for the same again. */
+/* The answer, whatever it is; NULL when there is none. A daemon that is started anew while we
+ * wait has what was gathered for us, and gives it to who asks for the same again. */
 static struct json_value *ask(struct connection **connection, const struct options *options)
 {
     struct json *arguments = make_arguments(options);
@@ -253,7 +253,8 @@ static int run_command(const struct json_value *held, char **command)
     return exit_status_of(status);
 }
 
-/* The connection may have gone meanwhile, with a daemon that was started anew and holds it still. */
+/* The connection may have gone meanwhile, with a daemon that was started anew and holds it
+ * still. */
 static void release_quietly(const struct json_value *held)
 {
     struct connection *connection = connect_again(client_socket, 0);

@@ -205,10 +205,10 @@ static uint64_t take_above(uint64_t there_kib, uint64_t bottom_kib, uint64_t wan
                                   : there_kib;
 }
 
-/* What reservations still lack is not shared out: what they must have down to what the domains keep,
- * what they may have besides only down to what the domains need. Where a domain does not let go, the
- * others let go more meanwhile: a dead one costs no time. Returns true when somebody waits for what he
- * must have. */
+/* What reservations still lack is not shared out: what they must have down to what the domains
+ * keep, what they may have besides only down to what the domains need. Where a domain does not let
+ * go, the others let go more meanwhile: a dead one costs no time. Returns true when somebody waits
+ * for what he must have. */
 static bool withhold(struct round *round, const struct sums *sums)
 {
     struct reserve_wants wants = reserve_wants(&round->reservations);

@@ -80,8 +80,10 @@ static bool too_small(const struct round *round, struct domain *domain, uint64_t
         domain->small_ms = 0;
         return false;
     }
-    if ((round->waiting || round->urgent) && change >= STEP_KIB
-        && exact + CRUMB_KIB <= domain->target_kib)
+    /* Of many that each give a little, none would. */
+    if (round->urgent && exact < domain->target_kib)
+        return false;
+    if (round->waiting && change >= STEP_KIB && exact + CRUMB_KIB <= domain->target_kib)
         return false;
     if (domain->small_ms == 0)
         domain->small_ms = round->now_ms;

@@ -10,12 +10,12 @@
 
 _Static_assert(RESERVATION_NAME_SIZE == DOMAIN_NAME_SIZE, "a domain's name fits");
 
-/* One that has what it must have waits so much longer for what it may have besides: a balloon that goes
- * on letting go does so within 0.2 s (measured). */
+/* One that has what it must have waits so much longer for what it may have besides: a balloon
+ * that goes on letting go does so within 0.2 s (measured). */
 #define STILL_MS 1000
 
-/* One that could be met a moment ago: what has just gone may come back, such as the memory of a domain
- * that dies while another is built. */
+/* One that could be met a moment ago: what has just gone may come back, such as the memory of a
+ * domain that dies while another is built. */
 #define LACKING_MS 3000
 
 /* The start time that the toolstack notes is cut to seconds. */
@@ -118,8 +118,8 @@ static void end_late(struct round *round, struct reservation *reservation)
 
 /* The hand-over. */
 
-/* For a domain that nobody named there is no telling, in the first round of a daemon, whether it came
- * after the reservation did, unless it is being built there and then. */
+/* For a domain that nobody named there is no telling, in the first round of a daemon, whether it
+ * came after the reservation did, unless it is being built there and then. */
 static bool is_for(const struct round *round, const struct reservation *reservation,
                    const struct domain *domain, bool by_name)
 {
@@ -296,8 +296,8 @@ struct reserve_wants reserve_wants(const struct reservations *reservations)
 
 /* Judging. */
 
-/* What a domain that shares keeps until then. What it showed that it cannot let go is not counted on
- * again before it has let go something. */
+/* What a domain that shares keeps until then. What it showed that it cannot let go is not
+ * counted on again before it has let go something. */
 static uint64_t keeps_kib(const struct round *round, const struct domain *domain, uint64_t by_ms)
 {
     uint64_t keeps = round_bottom_kib(round, domain, by_ms);
@@ -307,8 +307,8 @@ static uint64_t keeps_kib(const struct round *round, const struct domain *domain
     return larger(keeps, smaller(domain->actual_kib, domain->conduct.stalled_at_kib));
 }
 
-/* What can be had by then, besides what is gathered: what is shared out, above what its domains keep,
- * and what is on its way back to the host. */
+/* What can be had by then, besides what is gathered: what is shared out, above what its domains
+ * keep, and what is on its way back to the host. */
 static uint64_t obtainable_kib(const struct round *round, uint64_t by_ms)
 {
     uint64_t there = round->share_kib + round->scrub_kib;

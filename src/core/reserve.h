@@ -4,10 +4,11 @@
  *   waiting --> ready --> taken --> ended
  *
  * A waiting one gathers what headroom gives, the first in the queue before the next; what it still
- * lacks is no longer shared out, so that the policy takes it from the domains, down to their minimums.
- * It counts with what it has gathered, and gathers only headroom that was observed: so the promise
- * holds with it as without it. A ready one is taken by the domain that it is for when that is being
- * built: what the domain can reach then counts for the domain, and no longer for the reservation.
+ * lacks is no longer shared out, so that the policy takes it from the domains, down to their
+ * minimums. It counts with what it has gathered, and gathers only headroom that was observed: so
+ * the promise holds with it as without it. A ready one is taken by the domain that it is for when
+ * that is being built: what the domain can reach then counts for the domain, and no longer for the
+ * reservation.
  *
  * All is pure but for the struct: time is an argument. */
 #ifndef BALLAST_RESERVE_H
@@ -90,13 +91,14 @@ struct reservation *reserve_find(struct reservations *reservations, uint64_t id)
 
 void reserve_release(struct reservation *reservation);
 
-/* The parts of reckoning up the host (engine.c). First: ends those whose time is over, and gives those
- * whose domain has appeared to it. Sets reserved_kib. */
+/* The parts of reckoning up the host (engine.c). First: ends those whose time is over, and gives
+ * those whose domain has appeared to it. Sets reserved_kib. */
 void reserve_begin(struct round *round);
 
-/* Then, with headroom_kib reckoned up with them: what a domain's build takes beyond what counts for
- * the domain is its reservation's; and what an earlier daemon had gathered is there only as far as it
- * is free. Lessens what they count with by up to short_kib, so much headroom is below 0. */
+/* Then, with headroom_kib reckoned up with them: what a domain's build takes beyond what counts
+ * for the domain is its reservation's; and what an earlier daemon had gathered is there only as
+ * far as it is free. Lessens what they count with by up to short_kib, so much headroom is below
+ * 0. */
 void reserve_yield(struct round *round, uint64_t short_kib);
 
 /* Gathers of headroom_kib, in the order of the queue, and leaves keep_kib. */
@@ -109,7 +111,8 @@ struct reserve_wants {
 };
 struct reserve_wants reserve_wants(const struct reservations *reservations);
 
-/* At last: says which are ready, and which can never be, given that share_kib is to be shared out. */
+/* At last: says which are ready, and which can never be, given that share_kib is to be shared
+ * out. */
 void reserve_judge(struct round *round);
 
 /* At most so many ms until one changes of itself; UINT64_MAX: none does. */

@@ -382,8 +382,8 @@ void domain_uuid_text(const uint8_t uuid[16], char ret_text[UUID_TEXT_SIZE]);
 /* Lower case, as domain_uuid_text() writes it. Returns 0 or -EINVAL. */
 int domain_uuid_parse(const char *text, uint8_t ret_uuid[16]);
 
-/* What a domain keeps at that time, if the minimums allow it: in its grace what it was given, and what
- * it showed that it cannot let go. */
+/* What a domain keeps at that time, if the minimums allow it: in its grace what it was given, and
+ * what it showed that it cannot let go. */
 uint64_t round_bottom_kib(const struct round *round, const struct domain *domain, uint64_t at_ms);
 
 /* Names as they are shown and put into JSON; never NULL. */

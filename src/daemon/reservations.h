@@ -52,8 +52,8 @@ void reservations_left(struct control *control, const void *client);
 /* Takes those that an earlier daemon has left out of the store: before the first round. */
 void reservations_restore(struct control *control);
 
-/* Writes what has changed into the store, and ends what nobody has claimed: after each round, and when
- * one was asked for or has ended. */
+/* Writes what has changed into the store, and ends what nobody has claimed: after each round,
+ * and when one was asked for or has ended. */
 void reservations_save(struct control *control);
 
 void reservations_free(struct control *control);

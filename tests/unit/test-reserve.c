@@ -119,7 +119,8 @@ static void test_impossible(void)
     done();
 }
 
-/* A refuser holds nothing up: the others give what is asked for. One that all depends on is named. */
+/* A refuser holds nothing up: the others give what is asked for. One that all depends on is
+ * named. */
 static void test_refuser(void)
 {
     char text[RESERVE_TEXT_SIZE];
@@ -218,6 +219,25 @@ static void test_hand_over(void)
     model_add(&model, 8, 0, 512 * MIB, 0)->phase = PHASE_BUILDING;
     model_round(&model);
     CHECK_EQ(get(other)->state, RESERVATION_TAKEN);
+    done();
+}
+
+/* A little that is lacking is soon there, though each domain's part is not worth a call. */
+static void test_crumbs(void)
+{
+    uint64_t id;
+
+    model_init(&model, 3000 * MIB);
+    for (size_t i = 0; i < 15; i++)
+        model_add(&model, i, 180 * MIB, 512 * MIB, 300 * MIB);
+    model_run(&model, 60000);
+    for (uint64_t more = 1; more <= 3; more++) {
+        uint64_t there = (uint64_t)model.engine.round.headroom_kib / MIB;
+
+        id = ask(there + more, there + more, NULL);
+        CHECK(wait_for(id) < 3000);
+        CHECK_EQ(get(id)->state, RESERVATION_READY);
+    }
     done();
 }
 
@@ -346,6 +366,7 @@ int main(int argc, char **argv)
     check_run("a range takes what is not needed", test_range);
     check_run("first come, first served", test_queue);
     check_run("a new domain takes it over", test_hand_over);
+    check_run("little, taken from many", test_crumbs);
     check_run("guarantees come first", test_guarantees_first);
     check_run("restored as far as it is free", test_restored);
     check_run("no more than there is room for", test_bounds);
