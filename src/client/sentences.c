@@ -46,7 +46,7 @@ static bool truth(const struct json_value *map, const char *key)
     return value;
 }
 
-static double fraction(const struct json_value *map, const char *key)
+static double figure(const struct json_value *map, const char *key)
 {
     double value = 0;
 
@@ -300,7 +300,7 @@ static void say_step(struct page *page, const struct answer *answer, size_t numb
     if (has(step, "level_kib") && surplus)
         say(page, "Policy",
             "   A weight of 256 brings %s, of which need counts for %.0f %%; it has %" PRId64 ".",
-            MIB(get(step, "level_kib")), 100 - 100 * fraction(answer->policy, "idle_tax"),
+            MIB(get(step, "level_kib")), 100 - 100 * figure(answer->policy, "idle_tax"),
             get(answer->domain, "weight"));
     else if (has(step, "level_kib"))
         say(page, "Policy", "   A weight of 256 brings %s; it has %" PRId64 ".",
@@ -327,6 +327,20 @@ static void say_policy(struct page *page, const struct answer *answer)
         say(page, "Policy",
             "The minimums do not fit the host: the lowest priority goes short first.");
     say(page, "Policy", "So it should hold %s.", MIB(get(policy, "want_kib")));
+}
+
+static void say_bill(struct page *page, const struct answer *answer)
+{
+    const struct json_value *bill = json_get(answer->domain, "bill");
+
+    if (!bill)
+        return;
+    say(page, "Bill", "Its weight entitles it to %s; its goodness is %.2f.",
+        MIB(get(answer->domain, "entitled_kib")), (double)get(answer->domain, "goodness") / 1000.0);
+    say(page, "Bill", "In MiB hours it held %.1f, and was entitled to %.1f.",
+        figure(bill, "held_mib_h"), figure(bill, "entitled_mib_h"));
+    say(page, "Bill", "It held %.1f above that, %.1f that it did not need, and lacked %.1f.",
+        figure(bill, "above_mib_h"), figure(bill, "idle_mib_h"), figure(bill, "unmet_mib_h"));
 }
 
 static void say_pace(struct page *page, const struct answer *answer)
@@ -358,8 +372,7 @@ static void say_pace(struct page *page, const struct answer *answer)
             MIB(step));
     else if (is(pace, "pace", "urgent"))
         say(page, "Pace",
-            "It shrinks by up to %s a step, whatever it uses: others wait for what "
-            "they are guaranteed.",
+            "It shrinks by up to %s a step, whatever it uses: a guarantee or a reservation waits.",
             MIB(step));
     else if (is(pace, "pace", "careful"))
         say(page, "Pace",
@@ -468,6 +481,7 @@ void sentences_print(FILE *out, const struct json_value *value)
     say_post(&page, &answer);
     say_need(&page, &answer);
     say_conduct(&page, &answer);
+    say_bill(&page, &answer);
     say_policy(&page, &answer);
     say_pace(&page, &answer);
     say_guard(&page, &answer);

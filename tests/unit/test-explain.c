@@ -281,6 +281,27 @@ static void test_failed_call(void)
     model_free_all(&model);
 }
 
+/* A bill, of a daemon that keeps them. */
+static void test_bill(void)
+{
+    static const char answer[] =
+        "{\"domain\":{\"managed\":true,\"entitled_kib\":262144,\"goodness\":875,\"bill\":{"
+        "\"held_mib_h\":12.5,\"entitled_mib_h\":10,\"above_mib_h\":2.5,\"unmet_mib_h\":0.25,"
+        "\"idle_mib_h\":4}},\"pace\":{\"pace\":\"urgent\",\"step_kib\":65536}}";
+    char error[128];
+    struct json_value *value = json_parse(answer, error, sizeof(error));
+    FILE *out = fmemopen(text, sizeof(text), "w");
+
+    sentences_print(out, value);
+    fclose(out);
+    json_value_free(value);
+    SAYS("Its weight entitles it to 256.0 MiB; its goodness is 0.88.");
+    SAYS("In MiB hours it held 12.5, and was entitled to 10.0.");
+    SAYS("It held 2.5 above that, 4.0 that it did not need, and lacked 0.2.");
+    SAYS("It shrinks by up to 64.0 MiB a step, whatever it uses: a guarantee or a reservation "
+         "waits.");
+}
+
 /* Steps are told of the policy that took them, not of one that takes none. */
 static void test_without_steps(void)
 {
@@ -338,6 +359,7 @@ int main(int argc, char **argv)
     check_run("one that gives what it uses", test_careful);
     check_run("one that is left alone", test_left_alone);
     check_run("a call that failed, and a dry run", test_failed_call);
+    check_run("a bill", test_bill);
     check_run("a policy without steps", test_without_steps);
     check_run("the figures add up", test_figures);
     return check_done();
