@@ -18,6 +18,9 @@
 /* What is killed is gone at once, but for one that waits for a device: that one is left. */
 #define REAP_MS 1000
 
+/* From the end of a program's output to its own: a busy machine may take so long. */
+#define LAST_MS 100
+
 #define ROOM_FIRST 4096
 
 extern char **environ;
@@ -252,19 +255,39 @@ bool child_owes(const struct child *child)
     return child->owes;
 }
 
-/* Its end is seen by that of its output, which it still may fill meanwhile. */
-static void wait_for_end(const struct child *child, uint64_t wait_ms)
+/* Its end is seen by that of its output, which it still may fill meanwhile: true when that came. */
+static bool wait_for_end(const struct child *child, uint64_t wait_ms)
 {
-    uint64_t end_ms = clock_ms() + wait_ms;
     struct pollfd polled = { .fd = child->from, .events = POLLIN };
+    uint64_t now_ms = clock_ms();
+    uint64_t end_ms = now_ms + wait_ms;
 
-    for (uint64_t now_ms = clock_ms(); now_ms < end_ms; now_ms = clock_ms()) {
+    do {
         char rest[4096];
 
         if (poll(&polled, 1, (int)(end_ms - now_ms)) > 0
             && read(child->from, rest, sizeof(rest)) == 0)
+            return true;
+        now_ms = clock_ms();
+    } while (now_ms < end_ms);
+    return false;
+}
+
+/* One whose output has ended is about to end. It stays to be waited for, so that its number is not
+ * another's. */
+static void let_it_end(const struct child *child)
+{
+    const struct timespec pause = { .tv_nsec = 1000000 };
+    uint64_t end_ms = clock_ms() + LAST_MS;
+    siginfo_t info;
+
+    do {
+        info.si_pid = 0;
+        if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0
+            || info.si_pid != 0)
             return;
-    }
+        (void)nanosleep(&pause, NULL);
+    } while (clock_ms() < end_ms);
 }
 
 static void tell_fate(int status, char *fate, size_t fate_size)
@@ -283,9 +306,9 @@ void child_end(struct child *child, uint64_t wait_ms, char *fate, size_t fate_si
     pid_t pid = 0;
 
     (void)close(child->to);
-    wait_for_end(child, wait_ms);
+    if (wait_for_end(child, wait_ms))
+        let_it_end(child);
     (void)close(child->from);
-    /* As long as it was not waited for, its number is not another's. */
     (void)kill(-child->pid, SIGKILL);
     for (end_ms = clock_ms() + REAP_MS; pid == 0 && clock_ms() < end_ms;) {
         pid = waitpid(child->pid, &status, WNOHANG);

@@ -110,7 +110,7 @@ struct guest {
     struct report posted; /* what the last post said */
     bool fresh;           /* a post that has not been read */
     bool has_post;
-    uint64_t bad_told_ms; /* last time that its post was told to be none; 0: never */
+    uint64_t bad_told_ms;         /* last time that its post was told to be none; 0: never */
     char text[2][REPORT_MAX + 1]; /* ballast: one; xenserver: total, available; qubes: used, swap */
 
     uint64_t courses; /* of need so far, and whether this one rises: for who looks on */
