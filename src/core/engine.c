@@ -288,27 +288,13 @@ static void decide(struct engine *engine)
                    engine->policy->name);
 }
 
-/* The highest priority below `below`; INT64_MIN: there is none. */
-static int64_t next_priority(const struct round *round, int64_t below)
-{
-    int64_t highest = INT64_MIN;
-
-    for (size_t i = 0; i < round->count; i++) {
-        int64_t priority = round->domains[i].limits.priority;
-
-        if (priority < below && priority > highest)
-            highest = priority;
-    }
-    return highest;
-}
-
 /* Higher priorities first: they are given first, and cut last. Not qsort(), which allocates. */
 static void order(struct round *round)
 {
-    int64_t priority = INT64_MAX;
+    int64_t priority = ROUND_NO_PRIORITY;
     size_t n = 0;
 
-    while ((priority = next_priority(round, priority)) != INT64_MIN) {
+    while ((priority = round_next_priority(round, priority)) != ROUND_NO_PRIORITY) {
         for (size_t i = 0; i < round->count; i++) {
             if (round->domains[i].limits.priority == priority)
                 round->guard_index[n++] = (uint32_t)i;

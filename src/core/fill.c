@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* Weighted max-min filling. A level is a size for each unit of weight, in 1/65536 KiB: as no weight
- * is above 65536, one step of the level never gives anybody more than 1 KiB. So the whole of what
- * is there is given out at the highest level that it is enough for, and what is left after that,
- * less than there are items, goes out 1 KiB each to those who would grow at the next level.
+/* Weighted max-min filling. A level is a size for each unit of weight, in 1/65536 KiB, and the levels
+ * that count are so far apart, a grain, that from one to the next nobody grows by more than 1 KiB. So
+ * the whole of what is there is given out at the highest level that it is enough for, and what is left
+ * after that, less than there are items, goes out 1 KiB each to those who would grow at the next.
  *
  * The comments with an @ are what `make check-proof` proves of the code, in ACSL. They do not rest
  * on the search for the level: whatever level is found, exactly what is there is given out. */
@@ -67,7 +67,7 @@ static uint64_t most(const struct fill_item *item, bool scarce)
 }
 
 /* level * weight, clamped: in two parts, so that it stays within 64 bits. */
-/*@ requires item_ok(item) && level <= LEVEL_MAX + 1;
+/*@ requires item_ok(item) && level <= LEVEL_MAX + LEVEL_UNIT;
   @ assigns \nothing;
   @ ensures lowest(item, scarce) <= \result <= highest(item, scarce);
   @*/
@@ -77,7 +77,7 @@ static uint64_t share(const struct fill_item *item, bool scarce, uint64_t level)
     uint64_t part = level % LEVEL_UNIT;
     uint64_t kib;
 
-    //@ assert whole * item->weight <= FILL_KIB_MAX * FILL_WEIGHT_MAX;
+    //@ assert whole * item->weight <= (FILL_KIB_MAX + 1) * FILL_WEIGHT_MAX;
     //@ assert part * item->weight <= LEVEL_UNIT * FILL_WEIGHT_MAX;
     kib = whole * item->weight + part * item->weight / LEVEL_UNIT;
     if (kib < least(item, scarce))
@@ -141,6 +141,31 @@ static uint64_t sum_weights(const struct fill_item *items, size_t n)
     return sum;
 }
 
+/* From one level to the next: a power of two, so that LEVEL_MAX is one of them. */
+/*@ requires items_ok(items, n);
+  @ assigns \nothing;
+  @ ensures 1 <= \result <= LEVEL_UNIT;
+  @*/
+static uint64_t grain_of(const struct fill_item *items, size_t n)
+{
+    uint64_t grain = LEVEL_UNIT;
+
+    /*@ loop invariant 0 <= i <= n;
+      @ loop invariant 1 <= grain <= LEVEL_UNIT;
+      @ loop assigns i, grain;
+      @ loop variant n - i;
+      @*/
+    for (size_t i = 0; i < n; i++) {
+        /*@ loop invariant 1 <= grain <= LEVEL_UNIT;
+          @ loop assigns grain;
+          @ loop variant grain;
+          @*/
+        while (grain > 1 && grain * items[i].weight > LEVEL_UNIT)
+            grain /= 2;
+    }
+    return grain;
+}
+
 /* The sum of the shares at a level; *ret_slope: the weights of those between their bounds. */
 /*@ requires items_ok(items, n) && level <= LEVEL_MAX;
   @ requires \valid(ret_slope) && \separated(ret_slope, items + (0 .. n-1));
@@ -183,7 +208,7 @@ static uint64_t distance(uint64_t kib, uint64_t slope)
     //@ assert kib % slope < slope;
     part = kib % slope * LEVEL_UNIT;
     //@ assert part / slope <= part;
-    return kib / slope * LEVEL_UNIT + part / slope + 1;
+    return kib / slope * LEVEL_UNIT + part / slope;
 }
 
 /* The middle of a bracket: by order of magnitude while it is wide. */
@@ -204,23 +229,26 @@ static uint64_t middle(uint64_t low, uint64_t high)
     return level < high ? level : low + (high - low) / 2;
 }
 
-/* The highest level whose shares are no more than there_kib: Newton's method within a bracket. Its
- * steps grow while they fall short, and from some pass on the bracket is halved, which bounds the
- * search whatever the items are. The least of all must fit, the most of all must not. */
-/*@ requires items_ok(items, n);
+/* The highest level, in grains, whose shares are no more than there_kib: Newton's method within a
+ * bracket. Its steps grow while they fall short, and from some pass on the bracket is halved, which
+ * bounds the search whatever the items are. The least of all must fit, the most of all must not. */
+/*@ requires items_ok(items, n) && 1 <= grain <= LEVEL_UNIT;
   @ assigns \nothing;
-  @ ensures \result <= LEVEL_MAX;
+  @ ensures \result * grain <= LEVEL_MAX;
   @*/
-static uint64_t find_level(const struct fill_item *items, size_t n, bool scarce, uint64_t there_kib)
+static uint64_t find_level(const struct fill_item *items, size_t n, bool scarce, uint64_t there_kib,
+                           uint64_t grain)
 {
     uint64_t low = 0;
-    uint64_t high = LEVEL_MAX;
-    uint64_t level = distance(there_kib, sum_weights(items, n));
+    uint64_t high = LEVEL_MAX / grain;
+    uint64_t level = distance(there_kib, sum_weights(items, n)) / grain;
     uint64_t longer = 1;
     uint64_t slope = 0;
     bool rising = false;
 
+    //@ assert high * grain <= LEVEL_MAX;
     /*@ loop invariant 0 <= low < high <= LEVEL_MAX;
+      @ loop invariant high * grain <= LEVEL_MAX;
       @ loop invariant 1 <= longer <= STRIDE_MAX;
       @ loop invariant 0 <= pass <= NEWTON_PASSES;
       @ loop assigns low, high, level, longer, slope, rising, pass;
@@ -231,7 +259,8 @@ static uint64_t find_level(const struct fill_item *items, size_t n, bool scarce,
 
         if (level <= low || level >= high || pass == NEWTON_PASSES)
             level = middle(low, high);
-        sum = sum_shares(items, n, scarce, level, &slope);
+        //@ assert level * grain <= high * grain <= LEVEL_MAX;
+        sum = sum_shares(items, n, scarce, level * grain, &slope);
         if (sum == there_kib)
             return level;
         if (rising != (sum < there_kib))
@@ -239,7 +268,7 @@ static uint64_t find_level(const struct fill_item *items, size_t n, bool scarce,
         else if (longer < STRIDE_MAX / 2)
             longer *= 2;
         rising = sum < there_kib;
-        step = distance(rising ? there_kib - sum : sum - there_kib, slope);
+        step = distance(rising ? there_kib - sum : sum - there_kib, slope) / grain + 1;
         if (rising)
             low = level;
         else
@@ -288,10 +317,11 @@ uint64_t fill(struct fill_item *items, size_t n, uint64_t there_kib)
     uint64_t floors_kib = sum_floors(items, n);
     bool scarce = floors_kib > there_kib;
     uint64_t left_kib = scarce ? there_kib : there_kib - floors_kib;
+    uint64_t grain = grain_of(items, n);
     uint64_t level = LEVEL_MAX;
 
     if (sum_most(items, n, scarce) > there_kib)
-        level = find_level(items, n, scarce, there_kib);
+        level = find_level(items, n, scarce, there_kib, grain) * grain;
 
     /*@ loop invariant 0 <= i <= n;
       @ loop invariant same_items{Pre,Here}(items, n);
@@ -321,7 +351,7 @@ uint64_t fill(struct fill_item *items, size_t n, uint64_t there_kib)
       @ loop variant n - i;
       @*/
     for (size_t i = 0; i < n && left_kib > 0; i++) {
-        if (share(&items[i], scarce, level + 1) > items[i].given_kib) {
+        if (share(&items[i], scarce, level + grain) > items[i].given_kib) {
             set_given(items, i, items[i].given_kib + 1);
             left_kib--;
         }

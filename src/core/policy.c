@@ -70,23 +70,6 @@ int policy_check(const struct round *round, const struct domain **ret_culprit)
     return 0;
 }
 
-/* The highest priority below `below` of a domain that shares; false when there is none. */
-static bool next_priority(const struct round *round, int64_t below, int64_t *ret_priority)
-{
-    bool found = false;
-
-    for (size_t i = 0; i < round->count; i++) {
-        const struct domain *domain = &round->domains[i];
-
-        if (!domain->shares || domain->limits.priority >= below)
-            continue;
-        if (!found || domain->limits.priority > *ret_priority)
-            *ret_priority = domain->limits.priority;
-        found = true;
-    }
-    return found;
-}
-
 /* One step over one class: each domain of this priority from floor_of() to ceiling_of().
  * Returns what is left of left_kib plus what the class already wanted. */
 static uint64_t fill_class(struct round *round, int64_t priority, uint64_t left_kib,
@@ -118,9 +101,9 @@ uint64_t policy_fill(struct round *round, uint64_t left_kib,
                      uint64_t (*floor_of)(const struct domain *),
                      uint64_t (*ceiling_of)(const struct domain *))
 {
-    int64_t priority = INT64_MAX;
+    int64_t priority = ROUND_NO_PRIORITY;
 
-    while (next_priority(round, priority, &priority))
+    while ((priority = round_next_priority(round, priority)) != ROUND_NO_PRIORITY)
         left_kib = fill_class(round, priority, left_kib, floor_of, ceiling_of);
     return left_kib;
 }

@@ -216,6 +216,19 @@ int domain_uuid_parse(const char *text, uint8_t ret_uuid[16])
     return 0;
 }
 
+int64_t round_next_priority(const struct round *round, int64_t below)
+{
+    int64_t highest = INT64_MIN;
+
+    for (size_t i = 0; i < round->count; i++) {
+        int64_t priority = round->domains[i].limits.priority;
+
+        if (priority < below && priority > highest)
+            highest = priority;
+    }
+    return highest == INT64_MIN ? ROUND_NO_PRIORITY : highest;
+}
+
 uint64_t round_bottom_kib(const struct round *round, const struct domain *domain, uint64_t at_ms)
 {
     uint64_t bottom = domain->min_kib;

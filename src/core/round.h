@@ -190,32 +190,29 @@ struct remedy {
     uint64_t retry_ms; /* a call failed: not tried before */
 };
 
+/* First the figures of the round, near each other because every stage goes through all domains; then
+ * what the stages remember of each. */
 struct domain {
     /* identity: a domid alone is used again after a domain's end */
     uint32_t domid;
+    enum domain_type type;
     bool seen;     /* in the observation that is under way */
     bool is_new;   /* seen for the first time in it */
     bool told;     /* that it is there: once it has a name, which a half-built one may lack */
     bool nameless; /* has none yet: what stands in `name` is ours */
     bool appeared; /* with its name: a reservation that is for it was looked for */
-    uint8_t uuid[16];
-    char name[DOMAIN_NAME_SIZE];
-    enum domain_type type;
 
     /* observe */
+    bool has_target; /* memory/target was there to read */
     enum domain_phase phase;
-    bool has_target;         /* memory/target was there to read */
-    uint64_t started_ms;     /* when it was started, or first seen */
     uint64_t actual_kib;     /* held now */
     uint64_t actual_low_kib; /* the least of the two readings around the host's own (host.h) */
     uint64_t cap_kib;
     uint64_t claim_kib; /* claimed and not yet taken */
     uint64_t target_kib;
-    uint64_t start_kib; /* target when first seen */
-    uint64_t static_max_kib;
     uint64_t slack_kib; /* cap above target, as the toolstack's call sets it */
-    struct post post;
-    uint32_t floods; /* times that it flooded the store and was not listened to for a while */
+    uint64_t static_max_kib;
+    uint64_t started_ms; /* when it was started, or first seen */
 
     /* configuration, applied by config_apply() */
     uint64_t config_generation;
@@ -225,14 +222,9 @@ struct domain {
     uint64_t max_kib;
 
     /* judge */
-    struct conduct conduct;
     int64_t offset_kib; /* held minus target at rest: what the kernel or the toolstack hides */
-    uint64_t rest_ms;   /* target and held are what they are since */
-    uint64_t rest_held_kib;
-    uint64_t rest_target_kib;
 
     /* estimate */
-    struct demand demand;
     uint64_t core_kib;     /* what it would miss at once: need without the room to grow into */
     uint64_t need_kib;     /* at least core_kib */
     uint64_t entitled_kib; /* what its weight gives it, were everybody to use all they may */
@@ -243,14 +235,10 @@ struct domain {
     uint64_t bottom_kib; /* not to be taken below, this round */
     uint64_t top_kib;    /* not to be given more, this round */
     uint64_t want_kib;   /* held */
-
-    /* decide, step by step: what each brought it to; round.steps were taken */
-    uint64_t step_kib[STEPS];
+    uint64_t
+        step_kib[STEPS]; /* what each step of the policy brought it to; round.steps were taken */
 
     /* pace */
-    uint64_t small_ms; /* a change too small for a call is wanted since; 0: not */
-    uint64_t step_ms;  /* last step of a careful shrink */
-    uint64_t nudge_ms; /* last time a sleeping balloon driver was woken */
     uint64_t goal_kib; /* target to reach this round */
     enum pace pace;    /* why no farther */
 
@@ -258,10 +246,25 @@ struct domain {
     uint64_t grant_kib; /* target that the guard let through */
 
     /* apply */
+    enum reason reason;
+    bool reasoned;          /* it had a reason before: a change is told */
     uint64_t call_retry_ms; /* its call failed: left alone before */
     uint64_t call_wait_ms;  /* the pause after the next failure; 0: the last call worked */
-    enum reason reason;
-    bool reasoned; /* it had a reason before: a change is told */
+
+    /* pace remembers */
+    uint64_t small_ms; /* a change too small for a call is wanted since; 0: not */
+    uint64_t step_ms;  /* last step of a careful shrink */
+    uint64_t nudge_ms; /* last time a sleeping balloon driver was woken */
+
+    /* judge remembers */
+    struct conduct conduct;
+    uint64_t rest_ms; /* target and held are what they are since */
+    uint64_t rest_held_kib;
+    uint64_t rest_target_kib;
+
+    /* estimate remembers */
+    struct demand demand;
+    struct post post;
 
     /* accounts; what the daemon keeps of them beyond its own end (daemon/ledger.h) */
     struct bill bill;
@@ -269,6 +272,12 @@ struct domain {
     bool recalled;     /* what was kept of it is known */
     uint64_t kept_ms;  /* its bill was kept last */
     struct remedy remedy;
+
+    /* seldom looked at */
+    uint8_t uuid[16];
+    char name[DOMAIN_NAME_SIZE];
+    uint64_t start_kib; /* target when first seen */
+    uint32_t floods;    /* times that it flooded the store and was not listened to for a while */
 };
 
 enum event_kind {
@@ -385,6 +394,12 @@ int domain_uuid_parse(const char *text, uint8_t ret_uuid[16]);
 /* What a domain keeps at that time, if the minimums allow it: in its grace what it was given, and
  * what it showed that it cannot let go. */
 uint64_t round_bottom_kib(const struct round *round, const struct domain *domain, uint64_t at_ms);
+
+/* What comes before the highest priority, and after the lowest. */
+#define ROUND_NO_PRIORITY INT64_MAX
+
+/* The highest priority below `below` that a domain has. */
+int64_t round_next_priority(const struct round *round, int64_t below);
 
 /* Names as they are shown and put into JSON; never NULL. */
 const char *domain_type_name(enum domain_type type);

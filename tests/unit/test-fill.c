@@ -110,26 +110,40 @@ static uint64_t reference_sum(const struct fill_item *items, size_t n, bool scar
     return sum;
 }
 
+/* The widest of the steps 1, 2, 4 ... by which no weight makes more than 1 KiB. */
+static uint64_t reference_grain(const struct fill_item *items, size_t n)
+{
+    uint64_t grain = 65536;
+
+    for (size_t i = 0; i < n; i++) {
+        while (grain * items[i].weight > 65536)
+            grain /= 2;
+    }
+    return grain;
+}
+
 /* Slow and obviously right: halves [0, 2^57) until the level is found, then gives KiB by KiB. */
 static uint64_t reference_fill(struct fill_item *items, size_t n, uint64_t there_kib)
 {
     bool scarce = floors(items, n) > there_kib;
+    uint64_t grain = reference_grain(items, n);
     uint64_t low = 0;
-    uint64_t high = UINT64_C(1) << 57;
+    uint64_t high = (UINT64_C(1) << 57) / grain;
     uint64_t left;
 
     while (high - low > 1) {
         uint64_t level = low + (high - low) / 2;
 
-        if (reference_sum(items, n, scarce, level) <= there_kib)
+        if (reference_sum(items, n, scarce, level * grain) <= there_kib)
             low = level;
         else
             high = level;
     }
-    left = there_kib - reference_sum(items, n, scarce, low);
+    left = there_kib - reference_sum(items, n, scarce, low * grain);
     for (size_t i = 0; i < n; i++) {
-        items[i].given_kib = reference_share(&items[i], scarce, low);
-        if (left > 0 && reference_share(&items[i], scarce, low + 1) > items[i].given_kib) {
+        items[i].given_kib = reference_share(&items[i], scarce, low * grain);
+        if (left > 0
+            && reference_share(&items[i], scarce, (low + 1) * grain) > items[i].given_kib) {
             items[i].given_kib++;
             left--;
         }
