@@ -65,6 +65,7 @@
  * writes a hundred nodes each minute makes four at most. */
 #define TAKES 2
 #define TAKES_MS 600000
+#define TAKES_WHY "takes memory while it is asked to give"
 #define LIES 5
 #define LIES_MS 600000
 #define FLOODS 5
@@ -135,6 +136,31 @@ static bool too_many(struct tally *tally, uint64_t now_ms, uint32_t times, uint3
         *tally = (struct tally){ .since_ms = now_ms };
     tally->count += times;
     return tally->count >= most;
+}
+
+/* ---- offences ---- */
+
+static void offend(struct round *round, struct domain *domain, const char *why)
+{
+    struct conduct *conduct = &domain->conduct;
+
+    if (conduct->class != CONDUCT_MALICIOUS) {
+        bool again =
+            conduct->penance_ms != 0 && round->now_ms - conduct->atone_ms < PENANCE_MEMORY_MS;
+
+        conduct->penance_ms =
+            again ? smaller(conduct->penance_ms * 2, PENANCE_MOST_MS) : PENANCE_FIRST_MS;
+        conduct->stalled = false;
+        set_class(round, domain, CONDUCT_MALICIOUS, why);
+    }
+    conduct->atone_ms = round->now_ms + conduct->penance_ms;
+}
+
+/* It took before. One that is asked to give is held by its cap, which is lowered with its target: it
+ * cannot be seen to take again, so that giving nothing is the second attempt. */
+static bool has_taken(const struct round *round, const struct conduct *conduct)
+{
+    return conduct->takes.count > 0 && round->now_ms - conduct->takes.since_ms <= TAKES_MS;
 }
 
 /* ---- where it rests ---- */
@@ -254,7 +280,9 @@ static void fail(struct round *round, struct domain *domain)
     if (conduct->class != CONDUCT_MALICIOUS) {
         conduct->stalled = uses_what_it_holds(round, domain);
         conduct->stalled_at_kib = domain->actual_kib;
-        if (!conduct->stalled)
+        if (!conduct->stalled && has_taken(round, conduct))
+            offend(round, domain, TAKES_WHY);
+        else if (!conduct->stalled)
             set_class(round, domain, CONDUCT_UNHELPFUL, "was asked to shrink and does not");
     }
     conduct->late_ms = 0;
@@ -336,22 +364,6 @@ static void watch_shortfall(const struct round *round, struct domain *domain)
 
 /* ---- taking ---- */
 
-static void offend(struct round *round, struct domain *domain, const char *why)
-{
-    struct conduct *conduct = &domain->conduct;
-
-    if (conduct->class != CONDUCT_MALICIOUS) {
-        bool again =
-            conduct->penance_ms != 0 && round->now_ms - conduct->atone_ms < PENANCE_MEMORY_MS;
-
-        conduct->penance_ms =
-            again ? smaller(conduct->penance_ms * 2, PENANCE_MOST_MS) : PENANCE_FIRST_MS;
-        conduct->stalled = false;
-        set_class(round, domain, CONDUCT_MALICIOUS, why);
-    }
-    conduct->atone_ms = round->now_ms + conduct->penance_ms;
-}
-
 /* The order under which it stands is ours, and the one of the last look: what it does under another
  * it may do by that. */
 static bool same_order(const struct domain *domain)
@@ -363,6 +375,23 @@ static bool same_order(const struct domain *domain)
            && domain->cap_kib <= domain->target_kib + domain->slack_kib;
 }
 
+/* A PV guest's balloon holds its target to the page; another may be off by what its cap leaves. */
+static uint64_t offset_most_kib(const struct domain *domain)
+{
+    return domain->type == DOMAIN_PV ? 0 : domain->slack_kib;
+}
+
+/* What it holds is what it goes back to under this order. Where that is beside the target of a guest
+ * that is not PV is seen only when it is done: at its target or above, and not on its way any more. */
+static bool has_arrived(const struct round *round, const struct domain *domain)
+{
+    return domain->type == DOMAIN_PV
+           || (domain->actual_kib >= asked_kib(domain)
+               && domain->actual_kib == domain->rest_held_kib
+               && domain->target_kib == domain->rest_target_kib
+               && round->now_ms >= domain->rest_ms + RACE_MS);
+}
+
 /* Another order: what it may hold under it. One that was on its way up may run on for a moment. */
 static void take_order(const struct round *round, struct domain *domain)
 {
@@ -372,24 +401,17 @@ static void take_order(const struct round *round, struct domain *domain)
     if (conduct->seen_ms == 0
         || (lowered && conduct->seen_kib + TAKE_KIB < conduct->seen_target_kib))
         conduct->race_ms = round->now_ms + RACE_MS;
-    conduct->base_kib = larger(asked_kib(domain), domain->actual_kib);
+    conduct->base_kib = larger(asked_kib(domain) + offset_most_kib(domain), domain->actual_kib);
     conduct->pressed = false;
 }
 
-/* A PV guest's balloon holds its target to the page. One that let go what it was asked for but for the
- * slack that its cap leaves, and says itself that it could, has taken that. */
+/* A PV guest that let go what it was asked for but for the slack that its cap leaves, and says itself
+ * that it could, has taken that. */
 static bool presses(const struct round *round, const struct domain *domain)
 {
     return domain->type == DOMAIN_PV && !domain->conduct.pressed && at_cap(domain)
            && rests(round, domain) && domain->conduct.speed_kib_s != 0 && conduct_trusted(domain)
            && !uses_what_it_holds(round, domain);
-}
-
-/* More than this is taken. A guest that is not PV may be off its target by as much as its cap leaves,
- * and goes there from below, too, when its target is moved to what it holds. */
-static uint64_t taken_least_kib(const struct domain *domain)
-{
-    return domain->type == DOMAIN_PV ? TAKE_KIB : TAKE_KIB + domain->slack_kib;
 }
 
 /* Domain 0 is trusted: whoever runs there has no need to steal. */
@@ -404,7 +426,7 @@ static void watch_taking(struct round *round, struct domain *domain)
     }
     if (round->now_ms < conduct->race_ms || domain->domid == 0)
         conduct->base_kib = larger(conduct->base_kib, domain->actual_kib);
-    if (domain->actual_kib > conduct->base_kib + taken_least_kib(domain)) {
+    if (domain->actual_kib > conduct->base_kib + TAKE_KIB) {
         takes = true;
         conduct->base_kib = domain->actual_kib;
         conduct->pressed = true;
@@ -412,12 +434,14 @@ static void watch_taking(struct round *round, struct domain *domain)
         takes = true;
         conduct->pressed = true;
     }
-    conduct->base_kib = smaller(conduct->base_kib, larger(asked_kib(domain), domain->actual_kib));
+    if (has_arrived(round, domain))
+        conduct->base_kib =
+            smaller(conduct->base_kib, larger(asked_kib(domain), domain->actual_kib));
     if (!takes)
         return;
     if (too_many(&conduct->takes, round->now_ms, 1, TAKES, TAKES_MS)
         || conduct->class == CONDUCT_MALICIOUS)
-        offend(round, domain, "takes memory while it is asked to give");
+        offend(round, domain, TAKES_WHY);
 }
 
 /* ---- lies and floods ---- */
