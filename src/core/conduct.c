@@ -60,11 +60,12 @@
 #define RACE_MS 5000
 
 /* Offences within a window that make a domain malicious. A second take: the first may be an accident of
- * its kernel's. Five impossible reports: an agent that is restarted, or a guest that boots another
+ * its kernel's; and what comes in one go, less than a second apart, is one. Five impossible reports: an agent that is restarted, or a guest that boots another
  * kernel, makes one. Five floods within 3 min: who never stops makes one each 31 s, and an agent that
  * writes a hundred nodes each minute makes four at most. */
 #define TAKES 2
 #define TAKES_MS 600000
+#define TAKE_PAUSE_MS 1000
 #define TAKES_WHY "takes memory while it is asked to give"
 #define LIES 5
 #define LIES_MS 600000
@@ -364,15 +365,17 @@ static void watch_shortfall(const struct round *round, struct domain *domain)
 
 /* ---- taking ---- */
 
-/* The order under which it stands is ours, and the one of the last look: what it does under another
- * it may do by that. */
+/* Of an order that is not ours nothing can be told: what it does it may do by that. */
+static bool our_order(const struct domain *domain)
+{
+    return domain->conduct.seen_ms != 0
+           && domain->cap_kib <= domain->target_kib + domain->slack_kib;
+}
+
 static bool same_order(const struct domain *domain)
 {
-    const struct conduct *conduct = &domain->conduct;
-
-    return conduct->seen_ms != 0 && domain->target_kib == conduct->seen_target_kib
-           && domain->cap_kib == conduct->seen_cap_kib
-           && domain->cap_kib <= domain->target_kib + domain->slack_kib;
+    return our_order(domain) && domain->target_kib == domain->conduct.seen_target_kib
+           && domain->cap_kib == domain->conduct.seen_cap_kib;
 }
 
 /* A PV guest's balloon holds its target to the page; another may be off by what its cap leaves. */
@@ -392,16 +395,19 @@ static bool has_arrived(const struct round *round, const struct domain *domain)
                && round->now_ms >= domain->rest_ms + RACE_MS);
 }
 
-/* Another order: what it may hold under it. One that was on its way up may run on for a moment. */
+/* Another order: what it may hold under it. One that was on its way up may run on for a moment; what
+ * is above its cap came there before. */
 static void take_order(const struct round *round, struct domain *domain)
 {
     struct conduct *conduct = &domain->conduct;
     bool lowered = domain->target_kib < conduct->seen_target_kib;
+    uint64_t had = domain->actual_kib > domain->cap_kib || !our_order(domain) ? domain->actual_kib
+                                                                              : conduct->seen_kib;
 
     if (conduct->seen_ms == 0
         || (lowered && conduct->seen_kib + TAKE_KIB < conduct->seen_target_kib))
         conduct->race_ms = round->now_ms + RACE_MS;
-    conduct->base_kib = larger(asked_kib(domain) + offset_most_kib(domain), domain->actual_kib);
+    conduct->base_kib = larger(asked_kib(domain) + offset_most_kib(domain), had);
     conduct->pressed = false;
 }
 
@@ -414,34 +420,33 @@ static bool presses(const struct round *round, const struct domain *domain)
            && !uses_what_it_holds(round, domain);
 }
 
+static bool takes(const struct round *round, const struct domain *domain)
+{
+    return domain->actual_kib > domain->conduct.base_kib + TAKE_KIB || presses(round, domain);
+}
+
 /* Domain 0 is trusted: whoever runs there has no need to steal. */
 static void watch_taking(struct round *round, struct domain *domain)
 {
     struct conduct *conduct = &domain->conduct;
-    bool takes = false;
 
-    if (!same_order(domain)) {
+    if (!same_order(domain))
         take_order(round, domain);
-        return;
-    }
     if (round->now_ms < conduct->race_ms || domain->domid == 0)
         conduct->base_kib = larger(conduct->base_kib, domain->actual_kib);
-    if (domain->actual_kib > conduct->base_kib + TAKE_KIB) {
-        takes = true;
-        conduct->base_kib = domain->actual_kib;
+    if (takes(round, domain)) {
+        bool anew = round->now_ms >= conduct->took_ms + TAKE_PAUSE_MS;
+
+        conduct->base_kib = larger(conduct->base_kib, domain->actual_kib);
         conduct->pressed = true;
-    } else if (presses(round, domain)) {
-        takes = true;
-        conduct->pressed = true;
+        conduct->took_ms = round->now_ms;
+        if (too_many(&conduct->takes, round->now_ms, anew, TAKES, TAKES_MS)
+            || conduct->class == CONDUCT_MALICIOUS)
+            offend(round, domain, TAKES_WHY);
     }
     if (has_arrived(round, domain))
         conduct->base_kib =
             smaller(conduct->base_kib, larger(asked_kib(domain), domain->actual_kib));
-    if (!takes)
-        return;
-    if (too_many(&conduct->takes, round->now_ms, 1, TAKES, TAKES_MS)
-        || conduct->class == CONDUCT_MALICIOUS)
-        offend(round, domain, TAKES_WHY);
 }
 
 /* ---- lies and floods ---- */

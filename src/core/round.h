@@ -133,6 +133,7 @@ struct conduct {
 
     /* taking */
     uint64_t base_kib; /* least held under this target, or what it may hold: above is taken */
+    uint64_t took_ms;  /* the last time that it took; 0: never */
     uint64_t race_ms;  /* it may still be on its way up to an older target before */
     bool pressed;      /* that it rests at its cap was counted under this target */
     uint32_t lies_seen;
