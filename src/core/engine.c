@@ -380,7 +380,8 @@ static enum reason reason_of(const struct round *round, const struct domain *dom
         return REASON_MALICIOUS;
     if (domain->conduct.class == CONDUCT_UNHELPFUL)
         return REASON_UNHELPFUL;
-    if (round->now_ms - domain->started_ms < round->grace_ms && domain->want_kib <= held)
+    if (round->now_ms - domain->started_ms < round->grace_ms && domain->want_kib <= held
+        && domain->target_kib <= domain->start_kib)
         return REASON_STARTING;
     if (domain->conduct.stalled && round->now_ms < domain->conduct.retry_ms)
         return REASON_STALLED;

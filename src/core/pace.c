@@ -164,14 +164,18 @@ static uint64_t stay(const struct domain *domain)
     return larger(here, target_for(domain, domain->min_kib));
 }
 
-static bool in_grace(const struct round *round, const struct domain *domain)
+/* In its grace nothing is taken of what it was started with; what it was given since is as anybody's. */
+static uint64_t kept_target(const struct round *round, const struct domain *domain)
 {
-    return round->now_ms - domain->started_ms < round->grace_ms;
+    bool in_grace = round->now_ms - domain->started_ms < round->grace_ms;
+
+    return in_grace ? smaller(domain->start_kib, domain->target_kib) : 0;
 }
 
 static uint64_t next_target(const struct round *round, struct domain *domain)
 {
-    uint64_t wanted = wanted_target(domain);
+    uint64_t kept = kept_target(round, domain);
+    uint64_t wanted = larger(wanted_target(domain), kept);
 
     domain->pace = PACE_UNPACED;
     if (round->unpaced && domain->shares)
@@ -180,7 +184,7 @@ static uint64_t next_target(const struct round *round, struct domain *domain)
     if (domain->conduct.retry_ms > round->now_ms && wanted < target_for(domain, domain->actual_kib))
         return stay(domain);
     domain->pace = PACE_GRACE;
-    if (in_grace(round, domain) && wanted <= domain->target_kib)
+    if (wanted == kept && kept == domain->target_kib)
         return domain->target_kib;
     domain->pace = wanted == domain->target_kib ? PACE_THERE : PACE_SMALL;
     if (too_small(round, domain, wanted))

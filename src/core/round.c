@@ -234,7 +234,7 @@ uint64_t round_bottom_kib(const struct round *round, const struct domain *domain
     uint64_t bottom = domain->min_kib;
 
     if (at_ms - domain->started_ms < round->grace_ms)
-        bottom = larger(bottom, domain->target_kib);
+        bottom = larger(bottom, smaller(domain->target_kib, domain->start_kib));
     if (domain->conduct.stalled && at_ms < domain->conduct.retry_ms)
         bottom = larger(bottom, smaller(domain->actual_kib, domain->conduct.stalled_at_kib));
     return smaller(bottom, domain->max_kib);

@@ -304,7 +304,8 @@ static void test_minimums_do_not_fit(void)
     model_free_all(&model);
 }
 
-/* In its grace a domain keeps what it was started with. */
+/* In its grace a domain keeps what it was started with; what it was given besides it gives back to who
+ * needs it. */
 static void test_grace(void)
 {
     struct model model;
@@ -316,6 +317,20 @@ static void test_grace(void)
     model_run(&model, 20000);
     CHECK_EQ(model.guests[0].actual_kib, 600 * MIB);
     model_run(&model, 30000);
+    CHECK(model.guests[0].actual_kib < 300 * MIB);
+    CHECK_EQ(model.broken, 0);
+    model_free_all(&model);
+
+    model_init(&model, 1000 * MIB);
+    model.engine.config.grace_ms = 30000;
+    model_add(&model, 0, 200 * MIB, 1024 * MIB, 90 * MIB);
+    model_add(&model, 1, 200 * MIB, 1024 * MIB, 90 * MIB);
+    model_run(&model, 10000);
+    CHECK(model.guests[0].actual_kib > 400 * MIB);
+    model.guests[1].used_kib = 600 * MIB;
+    model_run(&model, 15000);
+    CHECK(model.guests[1].actual_kib > 600 * MIB);
+    CHECK(model.guests[0].actual_kib >= 200 * MIB);
     CHECK(model.guests[0].actual_kib < 300 * MIB);
     CHECK_EQ(model.broken, 0);
     model_free_all(&model);

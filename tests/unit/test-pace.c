@@ -208,12 +208,20 @@ static void test_grace(void)
     struct domain *domain = one(&round);
 
     domain->started_ms = round.now_ms - 10000;
+    domain->start_kib = 512 * MIB;
     domain->want_kib = 200 * MIB;
     CHECK_EQ(goal_after(&round, 100), 512 * MIB);
     domain->want_kib = 600 * MIB;
     CHECK_EQ(goal_after(&round, 100), 600 * MIB);
     domain->want_kib = 200 * MIB;
     CHECK(goal_after(&round, 30000) < 512 * MIB);
+
+    /* What it was given since it started is anybody's, the size that it was started with is not. */
+    domain->started_ms = round.now_ms;
+    domain->start_kib = 480 * MIB;
+    CHECK_EQ(goal_after(&round, 100), 480 * MIB);
+    domain->start_kib = 600 * MIB;
+    CHECK_EQ(goal_after(&round, 100), 512 * MIB);
     round_free(&round);
 }
 
