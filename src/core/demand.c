@@ -263,8 +263,8 @@ static void estimate(const struct round *round, struct domain *domain)
         core = domain->core_kib - let_down_kib(domain->core_kib - core, elapsed_ms, CORE_DOWN_MS);
     if (need < domain->need_kib && !first)
         need = domain->need_kib - let_down_kib(domain->need_kib - need, elapsed_ms, DOWN_MS);
-    domain->core_kib = clamp(core, domain->min_kib, domain->max_kib);
-    domain->need_kib = clamp(need, domain->core_kib, domain->max_kib);
+    domain->core_kib = smaller(core, domain->max_kib);
+    domain->need_kib = clamp(larger(need, domain->core_kib), domain->min_kib, domain->max_kib);
     demand->updated_ms = round->now_ms;
 }
 

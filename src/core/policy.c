@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/conduct.h"
+#include "util/bounds.h"
 
 /* A table, not constructors: the linker drops an object that nobody names. */
 static const struct policy *const policies[] = {
@@ -119,6 +120,21 @@ static uint64_t bottom(const struct domain *domain)
     return domain->bottom_kib;
 }
 
+static uint64_t core_of_bottom(const struct domain *domain)
+{
+    return smaller(domain->core_kib, domain->bottom_kib);
+}
+
+static uint64_t need_of_bottom(const struct domain *domain)
+{
+    return smaller(domain->need_kib, domain->bottom_kib);
+}
+
+static uint64_t wanted(const struct domain *domain)
+{
+    return domain->want_kib;
+}
+
 void policy_note_step(struct round *round)
 {
     for (size_t i = 0; i < round->count; i++)
@@ -127,14 +143,18 @@ void policy_note_step(struct round *round)
 }
 
 /* When the minimums do not fit, the lowest priority goes short first, and within one everybody by
- * weight: whatever the policy. */
+ * weight: whatever the policy. But nobody goes short for what another does not use of his minimum. */
 static void share_minimums(struct round *round)
 {
+    uint64_t left_kib = round->share_kib;
+
     for (size_t i = 0; i < round->count; i++) {
         if (round->domains[i].shares)
             round->domains[i].want_kib = 0;
     }
-    (void)policy_fill(round, round->share_kib, nothing, bottom);
+    left_kib = policy_fill(round, left_kib, nothing, core_of_bottom);
+    left_kib = policy_fill(round, left_kib, wanted, need_of_bottom);
+    (void)policy_fill(round, left_kib, wanted, bottom);
     policy_note_step(round);
 }
 

@@ -226,8 +226,8 @@ struct domain {
     int64_t offset_kib; /* held minus target at rest: what the kernel or the toolstack hides */
 
     /* estimate */
-    uint64_t core_kib;     /* what it would miss at once: need without the room to grow into */
-    uint64_t need_kib;     /* at least core_kib */
+    uint64_t core_kib; /* what it would miss at once, be it less than its minimum */
+    uint64_t need_kib; /* with room to grow: from the larger of core_kib and min_kib to max_kib */
     uint64_t entitled_kib; /* what its weight gives it, were everybody to use all they may */
     int64_t available_kib; /* held minus need; negative: short by so much */
 
@@ -392,8 +392,8 @@ void domain_uuid_text(const uint8_t uuid[16], char ret_text[UUID_TEXT_SIZE]);
 /* Lower case, as domain_uuid_text() writes it. Returns 0 or -EINVAL. */
 int domain_uuid_parse(const char *text, uint8_t ret_uuid[16]);
 
-/* What a domain keeps at that time, if the minimums allow it: in its grace what it was given, and
- * what it showed that it cannot let go. */
+/* What a domain keeps at that time, if the minimums allow it: in its grace what it was started with,
+ * and what it showed that it cannot let go. */
 uint64_t round_bottom_kib(const struct round *round, const struct domain *domain, uint64_t at_ms);
 
 /* What comes before the highest priority, and after the lowest. */

@@ -141,12 +141,13 @@ static void test_growing_and_waiting(void)
              model.guests[0].target_kib);
     model_free_all(&model);
 
-    model_init(&model, 700 * MIB);
-    model_add(&model, 0, 256 * MIB, 1024 * MIB, 100 * MIB);
-    model_add(&model, 1, 256 * MIB, 1024 * MIB, 100 * MIB);
+    model_init(&model, 1300 * MIB);
+    for (size_t i = 0; i < 3; i++)
+        model_add(&model, i, 256 * MIB, 1024 * MIB, 100 * MIB);
     model_run(&model, 60000);
     model.guests[0].frozen = true;
-    model.guests[1].used_kib = 300 * MIB;
+    model.guests[1].used_kib = 500 * MIB;
+    model.guests[2].used_kib = 500 * MIB;
     for (int i = 0; i < 10; i++)
         model_round(&model);
     explain(1);

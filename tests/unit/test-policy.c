@@ -117,6 +117,15 @@ static void test_minimums_short(void)
     CHECK_EQ(want(&round, 3), 200 * MIB);
     CHECK_EQ(want(&round, 1), 100 * MIB);
     CHECK_EQ(want(&round, 2), 200 * MIB);
+
+    /* What a minimum is above what its owner uses goes to those who use theirs, whatever the priority;
+     * what is left of it is his. */
+    round_find(&round, 3)->core_kib = 50 * MIB;
+    round_find(&round, 1)->core_kib = 120 * MIB;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 3), 80 * MIB);
+    CHECK_EQ(want(&round, 1), 120 * MIB);
+    CHECK_EQ(want(&round, 2), 300 * MIB);
     round_free(&round);
 }
 
