@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* weighted: guarantees first, then need, priority by priority, then what nobody needs. Need comes in
- * two steps: what a domain would miss at once, and only when all have that, its room to grow.
+ * two steps: what a domain would miss at once, and only when all have that, its room to grow. Between
+ * the two comes the pool: what is free on the host is room to grow for all of them.
  *
  * Within each step memory is filled in by weight: two domains that both need more than there is
  * hold memory in proportion to their weights, with the minimum as a floor under that and the need
@@ -49,13 +50,11 @@ static uint64_t taxed_kib(const struct round *round, uint64_t kib)
     return kib * (IDLE_TAX_MAX - round->idle_tax) / IDLE_TAX_MAX;
 }
 
-/* What nobody needs goes by weight, whatever the priority, once the pool is full; but nowhere when it
- * would count for nothing. */
+/* What nobody needs goes by weight, whatever the priority; but nowhere when it would count for nothing. */
 static void fill_surplus(struct round *round, uint64_t left_kib)
 {
     size_t n = 0;
 
-    left_kib -= smaller(round->pool_kib, left_kib);
     if (!round->surplus_spread || round->idle_tax == IDLE_TAX_MAX || left_kib == 0)
         return;
     for (size_t i = 0; i < round->count; i++) {
@@ -93,6 +92,7 @@ static void decide(struct round *round)
     policy_note_step(round);
     left_kib = policy_fill(round, left_kib, bottom, core);
     policy_note_step(round);
+    left_kib -= smaller(round->pool_kib, left_kib);
     left_kib = policy_fill(round, left_kib, wanted, need);
     policy_note_step(round);
     fill_surplus(round, left_kib);

@@ -2,6 +2,7 @@
 #include "core/demand.h"
 
 #include "core/conduct.h"
+#include "report/timing.h"
 #include "util/bounds.h"
 
 /* Room to grow into, beyond what a domain uses: a guest that allocates 100 MiB/s gets its next
@@ -23,6 +24,10 @@
 
 /* Swapping in at this rate while it stalls a little: it wants back what was taken. 1 MiB/s. */
 #define SWAP_IN_PAGES_PER_S 256
+
+/* Memory that is asked for now is there so much later, with the post after this one: a look of the agent,
+ * the gathering, and two balloons that begin to move. */
+#define SERVE_MS 500
 
 /* Need goes up within one post, and down with this time constant; what a domain would miss at once
  * (core) goes down sooner, so that others can have it who are short. What pressure added is a guess,
@@ -74,19 +79,45 @@ static uint64_t margin_kib(const struct post *post)
     }
 }
 
-/* What the post says is in use, without regard to pressure, if it goes on growing as it did. */
-static uint64_t stated_kib(const struct domain *domain, uint64_t elapsed_ms)
+/* What the domain would use, had it all the memory that it wants: also what it swapped out. */
+static uint64_t appetite_kib(const struct post *post)
+{
+    const struct report *report = &post->report;
+
+    if (report->swap_total_kib == REPORT_ABSENT || report->swap_free_kib == REPORT_ABSENT
+        || report->swap_free_kib > report->swap_total_kib)
+        return post->used_kib;
+    return post->used_kib + report->swap_total_kib - report->swap_free_kib;
+}
+
+/* How much more it will use before it is served, if it goes on growing as it did. An agent of ours
+ * posts what matters when it sees it, so all of a rise but that came since the look before. */
+static uint64_t rise_kib(const struct domain *domain, uint64_t elapsed_ms)
 {
     const struct post *post = &domain->post;
-    uint64_t rise = 0;
+    uint64_t now = appetite_kib(post), before = domain->demand.appetite_kib;
+    uint64_t rise = now - smaller(now, before);
+    uint64_t over_ms = TIMING_LOOK_MS;
+
+    if (elapsed_ms == 0 || post->dialect == DIALECT_SELFBALLOON)
+        return 0;
+    if (post->dialect != DIALECT_BALLAST || elapsed_ms < 2 * TIMING_LOOK_MS)
+        over_ms = larger(elapsed_ms, TIMING_LOOK_MS);
+    else
+        rise -= smaller(rise, timing_matters_kib(&post->report));
+    return smaller(rise * SERVE_MS / over_ms, post->held_kib / 2);
+}
+
+/* What the post says is in use, without regard to pressure. */
+static uint64_t stated_kib(const struct domain *domain)
+{
+    const struct post *post = &domain->post;
 
     /* Nothing shows whether it uses what it wishes: that counts up to what its weight gives it, and
      * more it has of the surplus. Its margin is in it. */
     if (post->dialect == DIALECT_SELFBALLOON)
         return larger(smaller(post->wish_kib, domain->entitled_kib), post->minimum_kib);
-    if (elapsed_ms > 0 && post->used_kib > domain->demand.used_kib)
-        rise = (post->used_kib - domain->demand.used_kib) * 1000 / larger(elapsed_ms, 1000);
-    return post->used_kib + post->cache_kib + rise;
+    return post->used_kib + post->cache_kib;
 }
 
 /* Posts that tell of pressure say by that what the domain misses; of others, the room to grow is part
@@ -96,11 +127,11 @@ static bool tells_pressure(const struct post *post)
     return post->report.some_us != REPORT_ABSENT;
 }
 
-static uint64_t raw_kib(const struct domain *domain, uint64_t elapsed_ms)
+static uint64_t raw_kib(const struct domain *domain)
 {
     uint64_t margin = tells_pressure(&domain->post) ? 0 : margin_kib(&domain->post);
 
-    return stated_kib(domain, elapsed_ms) + margin;
+    return stated_kib(domain) + margin;
 }
 
 /* Stall since the post before, in thousandths of the time; 1000 at most. */
@@ -128,14 +159,15 @@ bool demand_has_news(const struct domain *domain)
 {
     const struct demand *demand = &domain->demand;
     uint64_t elapsed_ms = domain->post.at_ms - demand->post_ms;
-    uint64_t raw;
+    uint64_t now, known;
 
     if (!domain->shares || domain->post.at_ms == demand->post_ms)
         return false;
     if (demand->post_ms == 0 || stall_share(domain, elapsed_ms) >= STALL_LOW)
         return true;
-    raw = raw_kib(domain, elapsed_ms);
-    return distance(raw, demand->raw_kib) >= NEWS_KIB || asks_anew(domain);
+    now = raw_kib(domain) + rise_kib(domain, elapsed_ms);
+    known = demand->raw_kib + demand->rise_kib;
+    return distance(now, known) >= NEWS_KIB || asks_anew(domain);
 }
 
 /* How much more a stalling domain gets at once: the more the harder it stalls. 0: leave it. */
@@ -214,7 +246,8 @@ static void take_post(struct domain *domain)
     struct demand *demand = &domain->demand;
     uint64_t elapsed_ms = demand->post_ms ? post->at_ms - demand->post_ms : 0;
 
-    demand->raw_kib = raw_kib(domain, elapsed_ms);
+    demand->raw_kib = raw_kib(domain);
+    demand->rise_kib = rise_kib(domain, elapsed_ms);
     demand->margin_kib = tells_pressure(post) ? margin_kib(post) : 0;
     if (elapsed_ms > 0) {
         uint64_t stall = stall_share(domain, elapsed_ms);
@@ -229,7 +262,7 @@ static void take_post(struct domain *domain)
             plead(domain, step);
     }
     demand->post_ms = post->at_ms;
-    demand->used_kib = post->used_kib;
+    demand->appetite_kib = appetite_kib(post);
     demand->stall_us = post->report.some_us;
     demand->swap_in_pages = post->report.swap_in_pages;
 }
@@ -256,7 +289,9 @@ static void estimate(const struct round *round, struct domain *domain)
         take_post(domain);
     if (demand->calm)
         demand->boost_kib -= let_down_kib(demand->boost_kib, elapsed_ms, BOOST_DOWN_MS);
-    core = demand->raw_kib + demand->boost_kib;
+    if (round->now_ms - demand->post_ms >= SERVE_MS)
+        demand->rise_kib = 0;
+    core = demand->raw_kib + larger(demand->rise_kib, demand->boost_kib);
     need = core + demand->margin_kib;
     /* What was guessed before it said anything is not let down: it is forgotten. */
     if (core < domain->core_kib && !first)

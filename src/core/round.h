@@ -158,9 +158,9 @@ struct conduct {
 
 /* Stage estimate: the memory of the loop on one domain's posts. */
 struct demand {
-    uint64_t post_ms;  /* when the post came that was looked at last; 0: none yet */
-    uint64_t used_kib; /* held and not droppable, by that post */
-    uint64_t stall_us; /* counts of that post */
+    uint64_t post_ms;      /* when the post came that was looked at last; 0: none yet */
+    uint64_t appetite_kib; /* used, or swapped out, by that post */
+    uint64_t stall_us;     /* counts of that post */
     uint64_t swap_in_pages;
     bool calm;      /* no pressure between the last two posts: the boost may go */
     uint32_t doubt; /* thousandths by which what pressure would add is cut: it asked without need */
@@ -170,7 +170,8 @@ struct demand {
     uint64_t plea_free_kib;   /* free in it then */
     uint64_t plea_used_kib;   /* and used, so that it explains itself when this grows */
     uint64_t plea_unused_kib; /* when so much more is free after it, it was not used */
-    uint64_t raw_kib;         /* what it uses by that post, and the rise that it goes on with */
+    uint64_t raw_kib;         /* what it uses by that post */
+    uint64_t rise_kib;        /* what it will use beyond that if it goes on growing */
     uint64_t margin_kib;      /* room to grow into, by that post */
     uint64_t boost_kib;       /* what pressure added */
     uint64_t updated_ms;
@@ -320,7 +321,7 @@ struct round {
 
     /* configuration */
     uint64_t reserve_kib;
-    uint64_t pool_kib; /* kept free for growth before surplus is given */
+    uint64_t pool_kib; /* kept free for growth before room to grow is given */
     bool surplus_spread;
     uint32_t idle_tax; /* thousandths: a page that nobody needs counts for so much less */
     uint64_t grace_ms;

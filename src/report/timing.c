@@ -32,13 +32,18 @@ static uint64_t smaller(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-static bool memory_changed(const struct report *now, const struct report *posted)
+uint64_t timing_matters_kib(const struct report *posted)
 {
     uint64_t matters =
-        smaller(now->total_kib / CHANGE_SHARE, posted->available_kib / CHANGE_SHARE_AVAILABLE);
+        smaller(posted->total_kib / CHANGE_SHARE, posted->available_kib / CHANGE_SHARE_AVAILABLE);
 
-    if (matters < CHANGE_KIB)
-        matters = CHANGE_KIB;
+    return matters < CHANGE_KIB ? CHANGE_KIB : matters;
+}
+
+static bool memory_changed(const struct report *now, const struct report *posted)
+{
+    uint64_t matters = timing_matters_kib(posted);
+
     return distance(now->available_kib, posted->available_kib) >= matters
            || distance(now->total_kib, posted->total_kib) >= matters;
 }

@@ -14,6 +14,9 @@
 /* A guest in which nothing changes posts so often. */
 #define TIMING_HEARTBEAT_MS 10000
 
+/* A change of memory by so much after `posted` is posted at the next look. */
+uint64_t timing_matters_kib(const struct report *posted);
+
 /* True when the report `now` should be posted, after `posted`, which was posted elapsed_ms ago.
  * Both are of the same guest; posted NULL: nothing was posted yet. */
 bool timing_due(const struct report *now, const struct report *posted, uint64_t elapsed_ms);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "check.h"
 #include "core/demand.h"
+#include "report/timing.h"
+#include "util/bounds.h"
 #include "util/floor.h"
 
 #define MIB 1024
@@ -52,6 +54,8 @@ static void post(struct round *round, struct domain *domain, uint64_t used_kib, 
         .used_kib = used_kib,
     };
     report_clear(&domain->post.report);
+    domain->post.report.total_kib = domain->actual_kib;
+    domain->post.report.available_kib = domain->actual_kib - smaller(used_kib, domain->actual_kib);
     domain->post.report.some_us = stall_us;
     demand_estimate(round);
 }
@@ -116,6 +120,61 @@ static void test_up_at_once_down_slowly(void)
         post(&round, domain, 200 * MIB, 0);
     }
     CHECK_EQ(domain->need_kib, 225 * MIB);
+    round_free(&round);
+}
+
+/* What grew between two looks goes on growing until it is served; what it swapped out meanwhile, it
+ * would use, too. */
+static void test_rise(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+
+    post(&round, domain, 200 * MIB, 0);
+    round.now_ms += TIMING_LOOK_MS;
+    post(&round, domain, 220 * MIB, 0);
+    CHECK_EQ(domain->core_kib, 260 * MIB);
+
+    /* Of a post that comes after a pause only what matters can have come before the last look. */
+    round.now_ms += 9000;
+    post(&round, domain, 220 * MIB, 0);
+    round.now_ms += 9000;
+    post(&round, domain, 223 * MIB, 0);
+    CHECK_EQ(domain->demand.rise_kib, 0);
+    round.now_ms += 9000;
+    post(&round, domain, 249 * MIB, 0);
+    CHECK_EQ(domain->demand.rise_kib, 20 * MIB);
+
+    /* It does not go on: nothing is posted. */
+    round.now_ms += 499;
+    demand_estimate(&round);
+    CHECK_EQ(domain->demand.rise_kib, 20 * MIB);
+    round.now_ms += 1;
+    demand_estimate(&round);
+    CHECK_EQ(domain->demand.rise_kib, 0);
+
+    domain->post.at_ms = round.now_ms;
+    domain->post.report.swap_total_kib = 100 * MIB;
+    domain->post.report.swap_free_kib = 90 * MIB;
+    demand_estimate(&round);
+    round.now_ms += TIMING_LOOK_MS;
+    domain->post.at_ms = round.now_ms;
+    domain->post.report.swap_free_kib = 80 * MIB;
+    demand_estimate(&round);
+    CHECK_EQ(domain->demand.rise_kib, 20 * MIB);
+
+    /* What it swaps in again is no growth. */
+    round.now_ms += TIMING_LOOK_MS;
+    domain->post.at_ms = round.now_ms;
+    domain->post.used_kib += 10 * MIB;
+    domain->post.report.swap_free_kib = 90 * MIB;
+    demand_estimate(&round);
+    CHECK_EQ(domain->demand.rise_kib, 0);
+
+    /* Never more than half of what it holds. */
+    round.now_ms += TIMING_LOOK_MS;
+    post(&round, domain, 512 * MIB, 0);
+    CHECK_EQ(domain->demand.rise_kib, 256 * MIB);
     round_free(&round);
 }
 
@@ -307,6 +366,7 @@ int main(int argc, char **argv)
     check_run("the floor of a Linux guest", test_floor);
     check_run("a post that says what is known is no news", test_news);
     check_run("need goes up at once and down slowly", test_up_at_once_down_slowly);
+    check_run("a rise goes on until it is served", test_rise);
     check_run("pressure adds to need", test_pressure);
     check_run("need stays within the limits", test_bounds);
     check_run("domains that say nothing", test_silent);

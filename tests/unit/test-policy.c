@@ -78,6 +78,26 @@ static void test_core_before_room(void)
     round_free(&round);
 }
 
+/* What is kept free for all is worth more than room for each. */
+static void test_pool_before_room(void)
+{
+    struct round round;
+
+    begin(&round, 1000);
+    round.pool_kib = 100 * MIB;
+    add(&round, 1, 100, 700, 2000, 256, 0)->core_kib = 300 * MIB;
+    add(&round, 2, 100, 700, 2000, 256, 0)->core_kib = 550 * MIB;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 350 * MIB);
+    CHECK_EQ(want(&round, 2), 550 * MIB);
+
+    /* It is not kept at the cost of what is missed at once. */
+    round_find(&round, 1)->core_kib = 450 * MIB;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 450 * MIB);
+    round_free(&round);
+}
+
 static void test_surplus(void)
 {
     struct round round;
@@ -414,6 +434,7 @@ int main(int argc, char **argv)
     check_run("policies are found by name", test_find);
     check_run("need goes by priority", test_need_by_priority);
     check_run("what is missed at once comes before room to grow", test_core_before_room);
+    check_run("the pool comes before room to grow", test_pool_before_room);
     check_run("surplus goes by weight above the pool", test_surplus);
     check_run("minimums that do not fit go by priority and weight", test_minimums_short);
     check_run("static sizes", test_static);
