@@ -185,7 +185,8 @@ struct sched {
 
 /* What was done about a malicious domain. */
 struct remedy {
-    bool applied;
+    bool applied; /* what is needed to undo it is kept */
+    bool failed;  /* the call that applies it has */
     bool told;
     struct sched was; /* before */
     struct sched set;

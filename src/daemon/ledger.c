@@ -152,7 +152,7 @@ static int apply(struct control *control, struct domain *domain)
     if (r < 0)
         return r;
     set = remedied(&control->engine->config.remedies, &remedy->was);
-    if (same(&set, remedy->applied ? &remedy->set : &remedy->was))
+    if (same(&set, remedy->applied ? &remedy->set : &remedy->was) && !remedy->failed)
         return 0;
     r = keep_remedy(host, domain, &set);
     if (r < 0)
@@ -160,6 +160,7 @@ static int apply(struct control *control, struct domain *domain)
     remedy->applied = true;
     remedy->set = set;
     r = host->ops->sched_set(host, domain, &set);
+    remedy->failed = r < 0;
     if (r == 0)
         note(control, domain, "is malicious", &set);
     return r;
@@ -185,6 +186,7 @@ static int undo(struct control *control, struct domain *domain)
     if (r == 0)
         note(control, domain, "is put back", &now);
     remedy->applied = false;
+    remedy->failed = false;
     return put(host, "remedies", domain->uuid, NULL);
 }
 
@@ -307,16 +309,19 @@ static void sweep_name(void *context, const char *name)
         (void)snprintf(sweep->names[sweep->count++], UUID_TEXT_SIZE, "%s", name);
 }
 
-/* Removes what is kept of domains that ended while nobody looked. */
-static void sweep(struct control *control)
+/* Removes what is kept of domains that ended while nobody looked. Returns true when there may be more
+ * of it. */
+static bool sweep(struct control *control)
 {
     struct host *host = control->engine->host;
     struct sweep gone = { .round = &control->engine->round };
+    bool more = false;
 
     for (size_t f = 0; f < FOLDERS; f++) {
         gone.count = 0;
         if (host->ops->state_list(host, folders[f], sweep_name, &gone) < 0)
             continue;
+        more |= gone.count == SWEEP_MOST;
         for (size_t i = 0; i < gone.count; i++) {
             char key[KEY_SIZE];
 
@@ -324,6 +329,7 @@ static void sweep(struct control *control)
             (void)host->ops->state_set(host, key, NULL);
         }
     }
+    return more;
 }
 
 /* ---- the whole ---- */
@@ -339,8 +345,7 @@ void ledger_round(struct ledger *ledger, struct control *control)
     ledger->lost |= round->events_lost > 0;
     if (ledger->swept_ms == 0 || (ledger->lost && round->now_ms - ledger->swept_ms >= SWEEP_MS)) {
         ledger->swept_ms = round->now_ms;
-        ledger->lost = false;
-        sweep(control);
+        ledger->lost = sweep(control);
     }
     recall_new(control);
     keep_bills(ledger, engine->host, round);

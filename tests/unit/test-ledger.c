@@ -19,6 +19,7 @@ struct fake {
     bool gone[GUESTS + 1];
     int fail_state; /* what state_set() returns; 0: it works */
     int fail_sched;
+    int fail_sched_set; /* only this; reading works */
     uint64_t now_ms;
 };
 
@@ -72,10 +73,12 @@ static int sched_get(struct host *host, const struct domain *domain, struct sche
 
 static int sched_set(struct host *host, const struct domain *domain, const struct sched *sched)
 {
+    int r = fake.fail_sched ? fake.fail_sched : fake.fail_sched_set;
+
     (void)host;
-    if (fake.fail_sched == 0)
+    if (r == 0)
         fake.sched[domain->domid] = *sched;
-    return fake.fail_sched;
+    return r;
 }
 
 static int state_get(struct host *host, const char *key, char **ret_text)
@@ -309,6 +312,47 @@ static void test_failures(void)
     end();
 }
 
+/* What can be kept and then not be done is not taken for done. */
+static void test_call_fails(void)
+{
+    begin();
+    turn(0);
+    call_malicious(1, true);
+    fake.fail_sched_set = -EIO;
+    turn(1000);
+    CHECK_EQ(fake.sched[1].weight, 256);
+    fake.fail_sched_set = 0;
+    turn(20000);
+    CHECK_EQ(fake.sched[1].weight, 64);
+    CHECK_EQ(fake.sched[1].cap, 50);
+    call_malicious(1, false);
+    turn(1000);
+    CHECK_EQ(fake.sched[1].weight, 256);
+    CHECK_EQ(kept("remedies"), 0);
+    end();
+}
+
+/* More than is removed at once. */
+static void test_many_dead(void)
+{
+    begin();
+    for (unsigned i = 0; i < 300; i++) {
+        uint8_t uuid[16] = { 9, (uint8_t)(i >> 8), (uint8_t)i };
+        char key[64];
+        char text[UUID_TEXT_SIZE];
+
+        domain_uuid_text(uuid, text);
+        (void)snprintf(key, sizeof(key), "bills/%s", text);
+        CHECK_EQ(state_memory_set(&fake.state, key, "1 0 0 0 0 0 0 0 0 0 0"), 0);
+    }
+    turn(0);
+    CHECK_EQ(kept("bills"), 300 - 256);
+    for (int i = 0; i < 70; i++)
+        turn(1000);
+    CHECK_EQ(kept("bills"), GUESTS + 1);
+    end();
+}
+
 static void test_bills(void)
 {
     uint64_t had;
@@ -341,6 +385,8 @@ int main(int argc, char **argv)
     check_run("a reload changes them", test_reload);
     check_run("what others have set stays", test_others_change);
     check_run("failures are tried again, and told once", test_failures);
+    check_run("a call that fails is made again", test_call_fails);
+    check_run("nothing is left of many that died unseen", test_many_dead);
     check_run("bills outlive the daemon, not the domain", test_bills);
     return check_done();
 }
