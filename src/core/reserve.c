@@ -160,11 +160,16 @@ static void hand_over(struct round *round, struct domain *domain)
                (unsigned long long)reservation->id);
 }
 
+/* The domain that takes it while that is being built, else NULL. One that died may be there as well,
+ * with the same UUID, as long as somebody holds pages of it. */
 static const struct domain *taker(const struct round *round, const struct reservation *reservation)
 {
     for (size_t i = 0; i < round->count; i++) {
-        if (memcmp(round->domains[i].uuid, reservation->uuid, sizeof(reservation->uuid)) == 0)
-            return &round->domains[i];
+        const struct domain *domain = &round->domains[i];
+
+        if (domain->phase == PHASE_BUILDING
+            && memcmp(domain->uuid, reservation->uuid, sizeof(reservation->uuid)) == 0)
+            return domain;
     }
     return NULL;
 }
@@ -191,7 +196,7 @@ static void count(struct round *round, struct reservation *reservation)
     if (reservation->state != RESERVATION_TAKEN)
         return;
     domain = taker(round, reservation);
-    if (!domain || domain->phase != PHASE_BUILDING) {
+    if (!domain) {
         note_end(round, reservation, END_DONE);
         return;
     }

@@ -26,6 +26,7 @@ struct model_guest {
     uint64_t static_max_kib;
     uint64_t used_kib; /* not droppable, as it posts */
     uint8_t life;      /* another UUID for each life of a domid */
+    uint8_t reboots;   /* the domid whose UUID it has; 0: its own */
     int fail;          /* what set_target() returns; 0: it works */
     unsigned calls;
 };
@@ -85,7 +86,8 @@ static inline int model_observe(struct host *host, struct round *round)
     round->moved_kib = model->moved_kib;
     for (size_t i = 0; i < MODEL_GUESTS; i++) {
         const struct model_guest *guest = &model->guests[i];
-        uint8_t uuid[16] = { (uint8_t)i, guest->life };
+        const struct model_guest *as = guest->reboots ? &model->guests[guest->reboots - 1] : guest;
+        uint8_t uuid[16] = { (uint8_t)(as - model->guests), as->life };
         struct domain *domain;
 
         if (!guest->there)

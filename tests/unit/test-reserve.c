@@ -222,6 +222,31 @@ static void test_hand_over(void)
     done();
 }
 
+/* One that died before, and cannot end, has the UUID of the one that is being built. */
+static void test_zombie(void)
+{
+    struct model_guest *guest;
+    uint64_t id;
+
+    begin(1080, 5);
+    model.guests[1].phase = PHASE_DYING;
+    model.guests[1].actual_kib = model.guests[1].cap_kib = 4;
+    id = ask(200, 200, "vm8");
+    wait_for(id);
+    guest = model_add(&model, 7, 0, 512 * MIB, 100 * MIB);
+    guest->reboots = 2;
+    guest->phase = PHASE_BUILDING;
+    guest->cap_kib = 0;
+    model_round(&model);
+    model_round(&model);
+    CHECK_EQ(get(id)->state, RESERVATION_TAKEN);
+    CHECK_EQ(model.engine.round.reserved_kib, 200 * MIB);
+    guest->phase = PHASE_RUNNING;
+    model_round(&model);
+    CHECK_EQ(get(id)->end, END_DONE);
+    done();
+}
+
 /* A little that is lacking is soon there, though each domain's part is not worth a call. */
 static void test_crumbs(void)
 {
@@ -366,6 +391,7 @@ int main(int argc, char **argv)
     check_run("a range takes what is not needed", test_range);
     check_run("first come, first served", test_queue);
     check_run("a new domain takes it over", test_hand_over);
+    check_run("nor does one that died end it", test_zombie);
     check_run("little, taken from many", test_crumbs);
     check_run("guarantees come first", test_guarantees_first);
     check_run("restored as far as it is free", test_restored);
