@@ -255,6 +255,8 @@ static int set_selfballoon(struct control *control, const struct domain *domain,
     if (i == 3 || !domain)
         return fault_set(fault, FAULT_ARGUMENT,
                          "selfballoon: expected on, off or default, of a domain");
+    if (control->engine->dry_run)
+        return fault_set(fault, FAULT_FAILED, "selfballoon: a dry run tells domains nothing");
     r = host->ops->set_selfballoon ? host->ops->set_selfballoon(host, domain, words[i][1])
                                    : -ENOTSUP;
     return r < 0 ? fault_set(fault, FAULT_FAILED, "selfballoon: %s", strerror(-r)) : 0;

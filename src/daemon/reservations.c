@@ -463,6 +463,8 @@ void reservations_save(struct control *control)
     int r;
 
     forget_owners(control);
+    if (control->engine->dry_run)
+        return;
     r = write_changes(control);
     if (r < 0 && !owners->unsaved_told)
         log_warning("reservations cannot be kept in the store: %s; trying again", strerror(-r));

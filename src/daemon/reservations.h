@@ -53,7 +53,7 @@ void reservations_left(struct control *control, const void *client);
 void reservations_restore(struct control *control);
 
 /* Writes what has changed into the store, and ends what nobody has claimed: after each round,
- * and when one was asked for or has ended. */
+ * and when one was asked for or has ended. A dry run writes nothing. */
 void reservations_save(struct control *control);
 
 void reservations_free(struct control *control);

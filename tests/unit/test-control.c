@@ -255,6 +255,34 @@ static void test_set_whole(void)
     CHECK_STR(engine.config.policy, "static");
 }
 
+static unsigned selfballoons;
+
+static int set_selfballoon(struct host *host, const struct domain *domain, const char *text)
+{
+    (void)host, (void)domain, (void)text;
+    selfballoons++;
+    return 0;
+}
+
+/* A dry run writes nothing that a domain reads. */
+static void test_dry_run(void)
+{
+    static const char line[] =
+        "{\"execute\":\"set\",\"arguments\":{\"domain\":3,\"selfballoon\":\"on\"}}";
+    const struct host_ops *before = engine.host->ops;
+    struct host_ops ops = *before;
+
+    ops.set_selfballoon = set_selfballoon;
+    engine.host->ops = &ops;
+    CHECK(!class_of(ask(line)));
+    CHECK_EQ(selfballoons, 1);
+    engine.dry_run = true;
+    CHECK_STR(class_of(ask(line)), FAULT_FAILED);
+    CHECK_EQ(selfballoons, 1);
+    engine.dry_run = false;
+    engine.host->ops = before;
+}
+
 static void test_shutdown(void)
 {
     CHECK(!class_of(ask("{\"execute\":\"shutdown\"}")));
@@ -313,6 +341,7 @@ int main(int argc, char **argv)
     check_run("reserve", test_reserve);
     check_run("set", test_set);
     check_run("set takes all or nothing", test_set_whole);
+    check_run("a dry run tells domains nothing", test_dry_run);
     check_run("shutdown", test_shutdown);
     check_run("the last notices are kept", test_notices);
     check_run("reload", test_reload);
