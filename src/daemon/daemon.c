@@ -75,14 +75,21 @@ static void tell(struct daemon *daemon)
     }
 }
 
-/* Sends the answers that have become due. */
+/* Sends the answers that have become due. What they say is in the store before: it holds also when
+ * the daemon dies right after. */
 static void send_later_answers(struct daemon *daemon)
 {
-    void *client;
     struct json *json;
+    void *client;
+    bool sent = false;
 
-    while ((json = reservations_next_answer(&daemon->control, &client)))
+    reservations_save(&daemon->control);
+    while ((json = reservations_next_answer(&daemon->control, &client))) {
         send_json(client, json);
+        sent = true;
+    }
+    if (sent)
+        reservations_save(&daemon->control);
 }
 
 /* Looks into what just happened when what comes together with it has come. */
@@ -111,7 +118,6 @@ static int run_round(struct daemon *daemon)
         control_note_round(&daemon->control);
         ledger_round(&daemon->ledger, &daemon->control);
         send_later_answers(daemon);
-        reservations_save(&daemon->control);
         if (loop_watch(daemon->loop, host->ops->fd(host)) < 0)
             log_warning("the host cannot be watched until the next round, ignoring");
     }
@@ -195,10 +201,8 @@ static void follow_up(struct daemon *daemon)
     send_later_answers(daemon);
     tell(daemon);
     daemon->round_wanted |= control->round_wanted;
-    if (control->round_wanted) {
-        reservations_save(control);
+    if (control->round_wanted)
         look_soon(daemon);
-    }
     control->round_wanted = false;
     if (control->stop_wanted)
         stop(daemon);
