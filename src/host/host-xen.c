@@ -150,7 +150,13 @@ static void log_destroy(xentoollog_logger *logger)
 /* Errors that the store itself answers leave the connection whole. */
 static bool connection_error(int error)
 {
-    return error != ENOENT && error != EACCES && error != EINVAL && error != ENOMEM;
+    static const int answered[] = { ENOENT, EACCES, EINVAL, ENOMEM, ENOSPC, E2BIG, EPERM };
+
+    for (size_t i = 0; i < sizeof(answered) / sizeof(answered[0]); i++) {
+        if (error == answered[i])
+            return false;
+    }
+    return true;
 }
 
 /* The value of a node below a domain's directory, NUL-terminated; NULL when it is not there. The
