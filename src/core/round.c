@@ -85,10 +85,13 @@ static bool make_room(struct round *round)
 /* A domain's end, with what it has had. */
 static void note_gone(struct round *round, const struct domain *domain, const char *how)
 {
+    size_t at = round->event_count;
     char bill[EVENT_TEXT_SIZE];
 
     bill_say(&domain->bill, bill, sizeof(bill));
     round_note(round, EVENT_DOMAIN_GONE, domain, "%s; %s", how, bill);
+    if (at < round->event_count && domain->recalled)
+        round->events[at].bill = domain->bill;
 }
 
 struct domain *round_see(struct round *round, uint32_t domid, const uint8_t uuid[16])
@@ -171,6 +174,7 @@ void round_note(struct round *round, enum event_kind kind, const struct domain *
     event = &round->events[round->event_count++];
     event->kind = kind;
     event->domid = domain ? domain->domid : UINT32_MAX;
+    event->bill = (struct bill){ 0 };
     memset(event->uuid, 0, sizeof(event->uuid));
     if (domain)
         memcpy(event->uuid, domain->uuid, sizeof(event->uuid));

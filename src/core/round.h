@@ -304,6 +304,7 @@ struct event {
     uint8_t uuid[16]; /* of the domain */
     char name[DOMAIN_NAME_SIZE];
     char text[EVENT_TEXT_SIZE];
+    struct bill bill; /* of a domain that is gone; at_ms 0: what was kept of it was not recalled */
 };
 
 /* More than these in one round are counted and not told. */

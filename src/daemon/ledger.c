@@ -21,6 +21,9 @@
 #define SWEEP_MS 60000
 #define SWEEP_MOST 256
 
+/* A domain that reboots is gone for seconds, before another is built with its UUID. */
+#define PARTED_MS 60000
+
 /* After a call for a remedy failed. */
 #define REMEDY_RETRY_MS 10000
 
@@ -48,13 +51,18 @@ static int put(struct host *host, const char *folder, const uint8_t uuid[16], co
 
 /* ---- bills ---- */
 
-static bool keep_bill(struct host *host, struct domain *domain, uint64_t now_ms)
+static void put_bill(struct host *host, const uint8_t uuid[16], const struct bill *bill)
 {
     char text[BILL_TEXT_SIZE];
 
-    (void)bill_write(&domain->bill, text);
-    domain->kept_ms = now_ms;
-    return put(host, "bills", domain->uuid, text) == 0;
+    (void)bill_write(bill, text);
+    (void)put(host, "bills", uuid, text);
+}
+
+/* One that is dying may have been followed by another with its UUID. */
+static bool keeps_bill(const struct domain *domain)
+{
+    return domain->recalled && domain->phase != PHASE_DYING;
 }
 
 /* In turn, so that each is kept in time whatever their number. */
@@ -67,9 +75,10 @@ static void keep_bills(struct ledger *ledger, struct host *host, struct round *r
 
         ledger->cursor = ledger->cursor < round->count ? ledger->cursor : 0;
         domain = &round->domains[ledger->cursor++];
-        if (!domain->recalled || round->now_ms - domain->kept_ms < BILL_MS)
+        if (!keeps_bill(domain) || round->now_ms - domain->kept_ms < BILL_MS)
             continue;
-        (void)keep_bill(host, domain, round->now_ms);
+        put_bill(host, domain->uuid, &domain->bill);
+        domain->kept_ms = round->now_ms;
         kept++;
     }
 }
@@ -277,22 +286,58 @@ static bool is_there(const struct round *round, const uint8_t uuid[16])
     return false;
 }
 
-/* A domain that reboots has another domid and the same UUID: its bill goes on. */
-static void forget_gone(struct control *control)
+/* Forgets the first of those that are gone, for good if it has not come back. */
+static void forget_first(struct ledger *ledger, struct control *control)
+{
+    const uint8_t *uuid = ledger->parted[0].uuid;
+
+    if (!is_there(&control->engine->round, uuid))
+        (void)put(control->engine->host, "bills", uuid, NULL);
+    ledger->parted_count--;
+    memmove(&ledger->parted[0], &ledger->parted[1],
+            ledger->parted_count * sizeof(ledger->parted[0]));
+}
+
+/* A domain that reboots comes back with another domid and the same UUID, and its bill goes on. */
+static void part(struct ledger *ledger, struct control *control, const struct event *event)
+{
+    struct parted *parted;
+
+    (void)put(control->engine->host, "remedies", event->uuid, NULL);
+    if (event->bill.at_ms != 0)
+        put_bill(control->engine->host, event->uuid, &event->bill);
+    if (ledger->parted_count == LEDGER_PARTED_MAX)
+        forget_first(ledger, control);
+    parted = &ledger->parted[ledger->parted_count++];
+    memcpy(parted->uuid, event->uuid, sizeof(parted->uuid));
+    parted->at_ms = control->engine->round.now_ms;
+}
+
+static void forget_gone(struct ledger *ledger, struct control *control)
 {
     const struct round *round = &control->engine->round;
 
+    while (ledger->parted_count > 0 && round->now_ms - ledger->parted[0].at_ms >= PARTED_MS)
+        forget_first(ledger, control);
     for (size_t i = 0; i < round->event_count; i++) {
         const struct event *event = &round->events[i];
 
-        if (event->kind != EVENT_DOMAIN_GONE || is_there(round, event->uuid))
-            continue;
-        for (size_t f = 0; f < FOLDERS; f++)
-            (void)put(control->engine->host, folders[f], event->uuid, NULL);
+        if (event->kind == EVENT_DOMAIN_GONE && !is_there(round, event->uuid))
+            part(ledger, control, event);
     }
 }
 
+static bool has_parted(const struct ledger *ledger, const uint8_t uuid[16])
+{
+    for (size_t i = 0; i < ledger->parted_count; i++) {
+        if (memcmp(ledger->parted[i].uuid, uuid, sizeof(ledger->parted[i].uuid)) == 0)
+            return true;
+    }
+    return false;
+}
+
 struct sweep {
+    const struct ledger *ledger;
     const struct round *round;
     size_t count;
     char names[SWEEP_MOST][UUID_TEXT_SIZE];
@@ -303,7 +348,8 @@ static void sweep_name(void *context, const char *name)
     struct sweep *sweep = context;
     uint8_t uuid[16];
 
-    if (domain_uuid_parse(name, uuid) == 0 && is_there(sweep->round, uuid))
+    if (domain_uuid_parse(name, uuid) == 0
+        && (is_there(sweep->round, uuid) || has_parted(sweep->ledger, uuid)))
         return;
     if (sweep->count < SWEEP_MOST && strlen(name) < UUID_TEXT_SIZE)
         (void)snprintf(sweep->names[sweep->count++], UUID_TEXT_SIZE, "%s", name);
@@ -311,10 +357,10 @@ static void sweep_name(void *context, const char *name)
 
 /* Removes what is kept of domains that ended while nobody looked. Returns true when there may be more
  * of it. */
-static bool sweep(struct control *control)
+static bool sweep(const struct ledger *ledger, struct control *control)
 {
     struct host *host = control->engine->host;
-    struct sweep gone = { .round = &control->engine->round };
+    struct sweep gone = { .ledger = ledger, .round = &control->engine->round };
     bool more = false;
 
     for (size_t f = 0; f < FOLDERS; f++) {
@@ -341,11 +387,11 @@ void ledger_round(struct ledger *ledger, struct control *control)
 
     if (engine->dry_run)
         return;
-    forget_gone(control);
+    forget_gone(ledger, control);
     ledger->lost |= round->events_lost > 0;
     if (ledger->swept_ms == 0 || (ledger->lost && round->now_ms - ledger->swept_ms >= SWEEP_MS)) {
         ledger->swept_ms = round->now_ms;
-        ledger->lost = sweep(control);
+        ledger->lost = sweep(ledger, control);
     }
     recall_new(control);
     keep_bills(ledger, engine->host, round);
@@ -365,7 +411,7 @@ void ledger_close(struct control *control)
 
         if (domain->remedy.applied)
             (void)undo(control, domain);
-        if (domain->recalled)
-            (void)keep_bill(engine->host, domain, round->now_ms);
+        if (keeps_bill(domain))
+            put_bill(engine->host, domain->uuid, &domain->bill);
     }
 }

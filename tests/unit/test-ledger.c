@@ -17,6 +17,7 @@ struct fake {
     struct state_memory state;
     struct sched sched[GUESTS + 1];
     bool gone[GUESTS + 1];
+    bool zombie;    /* one that cannot end is there, with the UUID of domain 1 */
     int fail_state; /* what state_set() returns; 0: it works */
     int fail_sched;
     int fail_sched_set; /* only this; reading works */
@@ -34,6 +35,18 @@ static uint64_t now_ms(struct host *host)
     return fake.now_ms;
 }
 
+static void see(struct round *round, uint32_t domid, uint8_t life)
+{
+    const uint8_t uuid[16] = { 1, 2, 3, [15] = life };
+    struct domain *domain = round_see(round, domid, uuid);
+
+    domain->actual_kib = domain->actual_low_kib = domain->target_kib = 256 * MIB;
+    domain->cap_kib = 257 * MIB;
+    domain->slack_kib = MIB;
+    domain->static_max_kib = 512 * MIB;
+    domain->has_target = true;
+}
+
 static int observe(struct host *host, struct round *round)
 {
     (void)host;
@@ -41,17 +54,12 @@ static int observe(struct host *host, struct round *round)
     round->total_kib = 4096 * MIB;
     round->free_kib = 1024 * MIB;
     for (uint32_t domid = 0; domid <= GUESTS; domid++) {
-        const uint8_t uuid[16] = { 1, 2, 3, [15] = (uint8_t)domid };
-        struct domain *domain;
-
-        if (fake.gone[domid])
-            continue;
-        domain = round_see(round, domid, uuid);
-        domain->actual_kib = domain->actual_low_kib = domain->target_kib = 256 * MIB;
-        domain->cap_kib = 257 * MIB;
-        domain->slack_kib = MIB;
-        domain->static_max_kib = 512 * MIB;
-        domain->has_target = true;
+        if (!fake.gone[domid])
+            see(round, domid, (uint8_t)domid);
+    }
+    if (fake.zombie) {
+        see(round, GUESTS + 1, 1);
+        round_find(round, GUESTS + 1)->phase = PHASE_DYING;
     }
     round_end(round);
     return 0;
@@ -370,7 +378,50 @@ static void test_bills(void)
     CHECK(bill_kib_s(&round_find(&engine.round, 1)->bill.granted) >= had - 61 * 256 * MIB);
     fake.gone[1] = true;
     turn(1000);
+    CHECK_EQ(kept("bills"), GUESTS + 1);
+    turn(60000);
     CHECK_EQ(kept("bills"), GUESTS);
+    end();
+}
+
+/* However often: also when no bill of its was due since it was started. */
+static void test_reboots(void)
+{
+    const struct domain *domain;
+
+    begin();
+    turn(0);
+    for (uint64_t life = 1; life <= 3; life++) {
+        for (int i = 0; i < 30; i++)
+            turn(1000);
+        domain = round_find(&engine.round, 1);
+        CHECK_EQ(bill_kib_s(&domain->bill.granted), life * 30 * 256 * MIB);
+        fake.gone[1] = true;
+        turn(1000);
+        turn(2000);
+        fake.gone[1] = false;
+        turn(1000);
+    }
+    end();
+}
+
+/* The bill of one that cannot end does not take the place of that of its next life. */
+static void test_zombie(void)
+{
+    uint64_t had;
+
+    begin();
+    fake.zombie = true;
+    turn(0);
+    for (int i = 0; i < 200; i++) {
+        turn(1000);
+        round_find(&engine.round, GUESTS + 1)->bill.granted = (struct bill_item){ 0 };
+    }
+    had = bill_kib_s(&round_find(&engine.round, 1)->bill.granted);
+    engine_free(&engine);
+    start();
+    turn(0);
+    CHECK(bill_kib_s(&round_find(&engine.round, 1)->bill.granted) >= had - 61 * 256 * MIB);
     end();
 }
 
@@ -388,5 +439,7 @@ int main(int argc, char **argv)
     check_run("a call that fails is made again", test_call_fails);
     check_run("nothing is left of many that died unseen", test_many_dead);
     check_run("bills outlive the daemon, not the domain", test_bills);
+    check_run("a bill goes on over reboots", test_reboots);
+    check_run("one that cannot end has no bill any more", test_zombie);
     return check_done();
 }
