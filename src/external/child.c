@@ -309,7 +309,9 @@ void child_end(struct child *child, uint64_t wait_ms, char *fate, size_t fate_si
     if (wait_for_end(child, wait_ms))
         let_it_end(child);
     (void)close(child->from);
+    /* As long as it was not waited for, its number is not another's; it may have left its group. */
     (void)kill(-child->pid, SIGKILL);
+    (void)kill(child->pid, SIGKILL);
     for (end_ms = clock_ms() + REAP_MS; pid == 0 && clock_ms() < end_ms;) {
         pid = waitpid(child->pid, &status, WNOHANG);
         if (pid == 0)

@@ -407,6 +407,23 @@ static void test_ends(void)
     round_free(&round);
 }
 
+/* Also one that has left its process group, for ours. */
+static void test_leaves_group(void)
+{
+    struct child *child = NULL;
+    char *argv[] = { script, NULL };
+    const char *answer;
+    char fate[64];
+
+    write_script("exec perl -e '$| = 1; setpgrp(0, getpgrp(getppid())); print qq(1\\n); sleep'\n",
+                 0755);
+    if (!CHECK_EQ(child_start(argv, &child), 0))
+        return;
+    (void)child_ask(child, "", 0, PATIENCE_MS, &answer);
+    child_end(child, 0, fate, sizeof(fate));
+    CHECK_STR(fate, "was killed by signal 9");
+}
+
 /* Over whole rounds: the program's wants come about, at once if it says so, and weighted takes over
  * from one that is dead. */
 static void test_engine(void)
@@ -463,6 +480,7 @@ int main(int argc, char **argv)
     check_run("a program that babbles", test_babbles);
     check_run("long lines", test_long_lines);
     check_run("it ends with us", test_ends);
+    check_run("one that left its process group ends, too", test_leaves_group);
     check_run("whole rounds", test_engine);
     (void)unlink(script);
     (void)unlink(flag);
