@@ -21,6 +21,9 @@ _Static_assert(RESERVATION_NAME_SIZE == DOMAIN_NAME_SIZE, "a domain's name fits"
 /* The start time that the toolstack notes is cut to seconds. */
 #define START_MS 1000
 
+/* A domain that reboots is built anew within this: a guest does that when it likes. */
+#define REBOOT_MS 10000
+
 /* A failure names so many of those who keep memory. */
 #define NAMED_MAX 4
 
@@ -118,6 +121,33 @@ static void end_late(struct round *round, struct reservation *reservation)
 
 /* The hand-over. */
 
+static void remember_gone(struct round *round)
+{
+    struct reservations *reservations = &round->reservations;
+
+    for (size_t i = 0; i < round->event_count; i++) {
+        struct reserve_gone *gone = &reservations->gone[reservations->gone_next];
+
+        if (round->events[i].kind != EVENT_DOMAIN_GONE)
+            continue;
+        memcpy(gone->uuid, round->events[i].uuid, sizeof(gone->uuid));
+        gone->at_ms = round->now_ms;
+        reservations->gone_next = (reservations->gone_next + 1) % RESERVE_GONE_MAX;
+    }
+}
+
+static bool reboots(const struct round *round, const struct domain *domain)
+{
+    for (size_t i = 0; i < RESERVE_GONE_MAX; i++) {
+        const struct reserve_gone *gone = &round->reservations.gone[i];
+
+        if (gone->at_ms != 0 && round->now_ms - gone->at_ms < REBOOT_MS
+            && memcmp(gone->uuid, domain->uuid, sizeof(gone->uuid)) == 0)
+            return true;
+    }
+    return false;
+}
+
 /* For a domain that nobody named there is no telling, in the first round of a daemon, whether it
  * came after the reservation did, unless it is being built there and then. */
 static bool is_for(const struct round *round, const struct reservation *reservation,
@@ -129,7 +159,7 @@ static bool is_for(const struct round *round, const struct reservation *reservat
                && strcmp(reservation->name, domain->name) == 0
                && domain->started_ms + START_MS >= reservation->made_ms;
     return reservation->state == RESERVATION_READY && reservation->name[0] == '\0'
-           && (domain->phase == PHASE_BUILDING || round->number > 1);
+           && (domain->phase == PHASE_BUILDING || round->number > 1) && !reboots(round, domain);
 }
 
 static struct reservation *find_for(struct round *round, const struct domain *domain, bool by_name)
@@ -216,6 +246,7 @@ void reserve_begin(struct round *round)
     struct reservations *reservations = &round->reservations;
 
     forget_ended(reservations);
+    remember_gone(round);
     for (size_t i = 0; i < reservations->count; i++)
         end_late(round, &reservations->list[i]);
     for (size_t i = 0; i < round->count; i++) {

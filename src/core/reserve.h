@@ -49,7 +49,8 @@ enum reservation_end {
 
 struct reservation {
     uint64_t id;
-    char name[RESERVATION_NAME_SIZE]; /* of its domain; empty: the first new one once it is ready */
+    char name[RESERVATION_NAME_SIZE]; /* of its domain; empty: the first new one once it is ready,
+                                         but none that reboots */
     uint64_t least_kib;
     uint64_t most_kib;
     uint64_t hold_ms; /* is held so long once it is ready */
@@ -67,10 +68,20 @@ struct reservation {
     uint8_t uuid[16];     /* of the domain that takes it */
 };
 
+/* A domain that has just gone: another with its UUID is no new one, it reboots. */
+struct reserve_gone {
+    uint8_t uuid[16];
+    uint64_t at_ms; /* 0: none */
+};
+
+#define RESERVE_GONE_MAX 16
+
 struct reservations {
     struct reservation list[RESERVATIONS_MAX]; /* first come first served */
     size_t count;
     uint64_t last_id;
+    struct reserve_gone gone[RESERVE_GONE_MAX]; /* the last ones, in a ring */
+    size_t gone_next;
 };
 
 /* What is asked for. */

@@ -222,6 +222,28 @@ static void test_hand_over(void)
     done();
 }
 
+/* A guest that reboots takes nothing that waits for a new domain. */
+static void test_reboot(void)
+{
+    struct model_guest *guest;
+    uint64_t id;
+
+    begin(1080, 5);
+    id = ask(200, 200, NULL);
+    wait_for(id);
+    model.guests[1].there = false;
+    model_round(&model);
+    guest = model_add(&model, 7, 0, 512 * MIB, 100 * MIB);
+    guest->reboots = 2;
+    guest->phase = PHASE_BUILDING;
+    model_round(&model);
+    CHECK_EQ(get(id)->state, RESERVATION_READY);
+    model_add(&model, 8, 0, 512 * MIB, 100 * MIB)->phase = PHASE_BUILDING;
+    model_round(&model);
+    CHECK_EQ(get(id)->state, RESERVATION_TAKEN);
+    done();
+}
+
 /* One that died before, and cannot end, has the UUID of the one that is being built. */
 static void test_zombie(void)
 {
@@ -391,6 +413,7 @@ int main(int argc, char **argv)
     check_run("a range takes what is not needed", test_range);
     check_run("first come, first served", test_queue);
     check_run("a new domain takes it over", test_hand_over);
+    check_run("one that reboots does not", test_reboot);
     check_run("nor does one that died end it", test_zombie);
     check_run("little, taken from many", test_crumbs);
     check_run("guarantees come first", test_guarantees_first);
