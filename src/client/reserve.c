@@ -40,6 +40,9 @@ static const char release_help[] = "Usage: ballast release [--json] RESERVATION\
 /* The daemon that is started anew has us back within this. */
 #define RETURN_S 10
 
+/* One that goes so often while it is asked does not stay: it may be the request that ends it. */
+#define RETURNS_MOST 10
+
 /* As a shell says it of a command that cannot be run. */
 #define EXIT_NO_COMMAND 127
 
@@ -168,7 +171,7 @@ static struct json_value *ask(struct connection **connection, const struct optio
     size_t len;
 
     text = arguments ? json_text(arguments, &len) : NULL;
-    while (text && *connection && !answer) {
+    for (int i = 0; text && *connection && !answer && i < RETURNS_MOST; i++) {
         answer = connect_exchange(*connection, "reserve", text, seconds);
         if (answer)
             break;

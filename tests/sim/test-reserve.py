@@ -5,8 +5,10 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
+import threading
 
 sys.dont_write_bytecode = True
 from simdaemon import BUILD, PATIENCE, SOURCE, Daemon, Tap, wait_for
@@ -175,6 +177,27 @@ def commands(daemon):
     none_left(daemon)
 
 
+def gives_up(daemon):
+    """A daemon that ends whenever it is asked is not asked for ever."""
+    path = os.path.join(daemon.folder, "brief.sock")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listener.bind(path)
+    listener.listen()
+
+    def serve():
+        while True:
+            peer, _ = listener.accept()
+            peer.sendall(b'{"ballast":{"version":"0"}}\n')
+            peer.recv(65536)
+            peer.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    run = subprocess.run([os.path.join(BUILD, "ballast"), "--socket", path, "reserve", "1M"],
+                         stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
+    tap.ok(run.returncode == 1 and "closed the connection" in run.stderr,
+           "a daemon that does not stay is given up")
+
+
 XL = """#!/bin/sh
 echo "$*" >>"$0.calls"
 case $* in
@@ -230,7 +253,7 @@ def wrapper(daemon):
 
 
 daemon = Daemon(SCENARIO).start()
-for test in (held, impossible, ends, queue, clients_die, commands, wrapper):
+for test in (held, impossible, ends, queue, clients_die, commands, gives_up, wrapper):
     test(daemon)
 tap.equal(daemon.stop(), 0, "the daemon ends well")
 tap.ok("promise broken" not in daemon.logged(), "the promise was kept")
