@@ -27,17 +27,7 @@ static const char reload_help[] =
     "  --json  print what the daemon answers\n"
     "  --help  show this text and leave\n";
 
-/* Keys of the host that can be changed while the daemon runs. */
-static const char *const live_keys[] = { "policy", "policy_deadline", "reserve",
-                                         "pool",   "surplus",         "idle_tax" };
-
-static bool is_live(const char *key)
-{
-    for (size_t i = 0; i < sizeof(live_keys) / sizeof(live_keys[0]); i++)
-        if (!strcmp(live_keys[i], key))
-            return true;
-    return false;
-}
+#define KEY_FORMAT "  %-15s %s\n"
 
 static void print_set_help(void)
 {
@@ -45,14 +35,14 @@ static void print_set_help(void)
 
     fputs(set_help, stdout);
     for (size_t i = 0; (key = config_key(true, i, &text)); i++)
-        printf("  %-9s %s\n", key, text);
-    puts("\nSwitches of a domain:\n"
-         "  selfballoon  whether it sizes itself by its committed memory: on, off, or default,\n"
-         "               what is said inside it");
+        printf(KEY_FORMAT, key, text);
+    puts("\nSwitches of a domain:");
+    printf(KEY_FORMAT, "selfballoon", "whether it sizes itself by its committed memory: on, off,");
+    printf(KEY_FORMAT, "", "or default: what is said inside it");
     puts("\nKeys of the host:");
     for (size_t i = 0; (key = config_key(false, i, &text)); i++)
-        if (is_live(key))
-            printf("  %-9s %s\n", key, text);
+        if (config_is_live(key))
+            printf(KEY_FORMAT, key, text);
 }
 
 static int send_and_show(const char *command, const char *arguments, bool json)

@@ -734,6 +734,13 @@ static void read_setting(struct reader *reader, const char *name, int line)
         fault(reader, line, "%s: %s", name, error);
 }
 
+bool config_is_live(const char *name)
+{
+    const struct key *key = find_key(host_keys, COUNT(host_keys), name);
+
+    return key && key->live;
+}
+
 int config_read(const char *file, FILE *report, struct config *ret_config)
 {
     struct reader reader;

@@ -83,6 +83,9 @@ void config_apply(const struct config *config, struct domain *domain);
  * last. `limits` selects the keys of `defaults` and `domains`. */
 const char *config_key(bool limits, size_t index, const char **ret_help);
 
+/* True when it is a setting of the host that can be changed while the daemon runs. */
+bool config_is_live(const char *name);
+
 /* Prints all defaults, commented out, as the shipped file has them. */
 void config_print_defaults(FILE *out);
 

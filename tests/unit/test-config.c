@@ -526,6 +526,7 @@ static void test_keys(void)
         CHECK_EQ(count, limits ? 5 : 12);
     }
     CHECK_STR(config_key(true, 0, NULL), "weight");
+    CHECK(config_is_live("pool") && !config_is_live("interval") && !config_is_live("weight"));
 }
 
 /* A file's text; the caller frees it. Exits when it cannot be had. */
