@@ -11,10 +11,12 @@
 
 /* Each is a request to the store, which takes some 30 us (measured), and domains wait meanwhile. */
 #define RECALLS_AT_ONCE 32
-#define BILLS_AT_ONCE 16
 
-/* A bill is kept so often: a crash loses no more than this. */
+/* A bill is kept so often: a crash loses no more than this. Twice the share of all bills that a round
+ * is due to keep is enough when rounds come at odd times. */
 #define BILL_MS 60000
+#define BILLS_LEAST 16
+#define BILLS_TIMES 2
 
 /* More ends of domains than a round can tell are not told: then what is kept of the dead is looked for,
  * so often at most, and so much of it removed at once. */
@@ -65,12 +67,15 @@ static bool keeps_bill(const struct domain *domain)
     return domain->recalled && domain->phase != PHASE_DYING;
 }
 
-/* In turn, so that each is kept in time whatever their number. */
+/* In turn, so that each is kept in time whatever their number, and however seldom a round is. */
 static void keep_bills(struct ledger *ledger, struct host *host, struct round *round)
 {
-    unsigned kept = 0;
+    uint64_t elapsed_ms = smaller(round->now_ms - ledger->kept_ms, BILL_MS);
+    uint64_t most = larger(BILLS_LEAST, round->count * elapsed_ms * BILLS_TIMES / BILL_MS);
+    uint64_t kept = 0;
 
-    for (size_t n = 0; n < round->count && kept < BILLS_AT_ONCE; n++) {
+    ledger->kept_ms = round->now_ms;
+    for (size_t n = 0; n < round->count && kept < most; n++) {
         struct domain *domain;
 
         ledger->cursor = ledger->cursor < round->count ? ledger->cursor : 0;

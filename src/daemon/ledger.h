@@ -20,6 +20,7 @@ struct parted {
 
 struct ledger {
     size_t cursor;     /* the domain whose bill may be kept next */
+    uint64_t kept_ms;  /* bills were kept last */
     bool lost;         /* ends of domains were not told: something may be kept of them */
     uint64_t swept_ms; /* that was looked for last; 0: never */
     struct parted parted[LEDGER_PARTED_MAX]; /* first gone, first */

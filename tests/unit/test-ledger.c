@@ -10,7 +10,8 @@
 #include <string.h>
 
 #define MIB UINT64_C(1024)
-#define GUESTS 3
+/* More than a round keeps the bills of, or recalls, if it is not late. */
+#define GUESTS 40
 
 struct fake {
     struct host host;
@@ -384,6 +385,17 @@ static void test_bills(void)
     end();
 }
 
+/* Also where the host is looked at once in a minute. */
+static void test_rare_rounds(void)
+{
+    begin();
+    turn(0);
+    turn(60000);
+    turn(60000);
+    CHECK_EQ(kept("bills"), GUESTS + 1);
+    end();
+}
+
 /* However often: also when no bill of its was due since it was started. */
 static void test_reboots(void)
 {
@@ -439,6 +451,7 @@ int main(int argc, char **argv)
     check_run("a call that fails is made again", test_call_fails);
     check_run("nothing is left of many that died unseen", test_many_dead);
     check_run("bills outlive the daemon, not the domain", test_bills);
+    check_run("... and are kept in time", test_rare_rounds);
     check_run("a bill goes on over reboots", test_reboots);
     check_run("one that cannot end has no bill any more", test_zombie);
     return check_done();
