@@ -7,13 +7,19 @@
  *   agent=qubes      writes the node of Qubes' meminfo-writer itself
  *   agent=none       posts nothing
  *   swap=yes         it has a disk, to swap to
- * It speaks to xenstored through /dev/xen/xenbus, so it needs no library:
+ * Through the store it gets its orders, and tells how it is:
  *   data/work   "SIZE GROWTH SWEEP" from dom0: hold SIZE MiB of memory, growing by at most GROWTH
  *               MiB/s, and use it, by touching SWEEP MiB/s of it, round and round
- *   data/state  "held=MIB passes=N kills=N agents=N swap=MIB uptime=S", once a second, for dom0
+ *   data/attack the name of an attack (attacks.h) that it makes from now on; empty: none
+ *   data/state  "held=MIB reached_ms=MS touched=MIB kills=N agents=N swap=MIB full_ms=MS uptime_ms=MS",
+ *               once a second, for dom0: what it holds, how long after the order it held SIZE (0: not
+ *               yet), how much it has touched, and how long the whole guest has stood still for lack of
+ *               memory
  * A worker that the kernel kills for lack of memory is counted, and starts again with nothing. */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -28,21 +34,14 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "attacks.h"
+#include "store.h"
+
 #define PAGE 4096
 #define PAGES_PER_MIB 256
 #define WORK_MAX_MIB 4096
 #define TICK_MS 100
 #define SWAP_DEVICE "/dev/xvda"
-
-/* The wire format of xenstored (xen/include/public/io/xs_wire.h). */
-enum { XS_READ = 2, XS_WRITE = 11, XS_ERROR = 16 };
-#define XS_PAYLOAD_MAX 4096
-struct xs_header {
-    uint32_t type;
-    uint32_t request;
-    uint32_t transaction;
-    uint32_t size;
-};
 
 enum agent { AGENT_NONE, AGENT_BALLAST, AGENT_XENSERVER, AGENT_QUBES };
 
@@ -52,60 +51,17 @@ struct work {
     volatile unsigned growth_mib_s;
     volatile unsigned sweep_mib_s;
     volatile unsigned held_mib;
-    volatile unsigned passes;
+    volatile unsigned touched_mib;
+    volatile uint64_t order_ms; /* when SIZE was ordered */
+    volatile uint64_t reached_ms; /* so long after that it was held; 0: not yet */
 };
 
-static int store = -1;
-
-static bool read_fully(void *buf, size_t size)
+static uint64_t now_ms(void)
 {
-    size_t done = 0;
+    struct timespec now;
 
-    while (done < size) {
-        ssize_t n = read(store, (char *)buf + done, size - done);
-        if (n <= 0)
-            return false;
-        done += (size_t)n;
-    }
-    return true;
-}
-
-/* One request, one answer. value NULL: a read. answer holds the value read, NUL-terminated. */
-static bool store_request(const char *node, const char *value, char *answer, size_t answer_size)
-{
-    struct {
-        struct xs_header header;
-        char payload[XS_PAYLOAD_MAX + 1];
-    } message;
-    size_t node_size = strlen(node) + 1;
-    size_t value_size = value ? strlen(value) : 0;
-
-    if (store < 0 || node_size + value_size > XS_PAYLOAD_MAX)
-        return false;
-    memset(&message.header, 0, sizeof(message.header));
-    message.header.type = value ? XS_WRITE : XS_READ;
-    message.header.size = (uint32_t)(node_size + value_size);
-    memcpy(message.payload, node, node_size);
-    if (value)
-        memcpy(message.payload + node_size, value, value_size);
-    if (write(store, &message, sizeof(message.header) + message.header.size) < 0)
-        return false;
-
-    if (!read_fully(&message.header, sizeof(message.header)) || message.header.size > XS_PAYLOAD_MAX
-        || !read_fully(message.payload, message.header.size))
-        return false;
-    message.payload[message.header.size] = '\0';
-    if (message.header.type == XS_ERROR)
-        return false;
-    if (answer)
-        snprintf(answer, answer_size, "%s", message.payload);
-    return true;
-}
-
-static void store_write(const char *node, const char *value)
-{
-    /* A node that dom0 has not made yet, or a full store: the next second tries again. */
-    (void)store_request(node, value, NULL, 0);
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static void store_write_number(const char *node, unsigned long value)
@@ -213,7 +169,7 @@ static void worker(struct work *work)
     struct timespec tick = { .tv_nsec = TICK_MS * 1000000L };
     char *area =
         mmap(NULL, (size_t)WORK_MAX_MIB << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    size_t held = 0, next = 0; /* pages */
+    size_t held = 0, next = 0, touched = 0; /* pages */
 
     if (area == MAP_FAILED)
         _exit(1);
@@ -231,13 +187,15 @@ static void worker(struct work *work)
                 touch(area, held++);
         }
         work->held_mib = (unsigned)(held / PAGES_PER_MIB);
+        if (held == size && size > 0 && work->reached_ms == 0)
+            work->reached_ms = now_ms() - work->order_ms;
         for (size_t n = per_tick(work->sweep_mib_s); n > 0 && held > 0; n--) {
-            if (next >= held) {
+            if (next >= held)
                 next = 0;
-                work->passes++;
-            }
             touch(area, next++);
+            touched++;
         }
+        work->touched_mib = (unsigned)(touched / PAGES_PER_MIB);
         nanosleep(&tick, NULL);
     }
 }
@@ -307,9 +265,33 @@ static void read_orders(struct work *work)
     if (!store_request("data/work", NULL, text, sizeof(text))
         || sscanf(text, "%u %u %u", &size, &growth, &sweep) != 3)
         return;
-    work->size_mib = size < WORK_MAX_MIB ? size : WORK_MAX_MIB;
+    size = size < WORK_MAX_MIB ? size : WORK_MAX_MIB;
+    if (size != work->size_mib) {
+        work->order_ms = now_ms();
+        work->reached_ms = 0;
+    }
+    work->size_mib = size;
     work->growth_mib_s = growth;
     work->sweep_mib_s = sweep;
+}
+
+/* An attack goes on until another one, or none, is ordered. */
+static void read_attack(void)
+{
+    static char attack[16];
+    static pid_t attacker;
+    char wanted[sizeof(attack)];
+
+    if (!store_request("data/attack", NULL, wanted, sizeof(wanted)) || strcmp(wanted, attack) == 0)
+        return;
+    strcpy(attack, wanted);
+    if (attacker > 0)
+        kill(attacker, SIGKILL);
+    attacker = attack[0] ? fork() : 0;
+    if (attacker == 0 && attack[0]) {
+        attacks_make(attack);
+        _exit(1);
+    }
 }
 
 /* What the agents of others write. */
@@ -331,16 +313,29 @@ static void post_as(enum agent agent, const char *meminfo)
     }
 }
 
+/* For so long no process could go on for lack of memory. */
+static unsigned long full_ms(void)
+{
+    char pressure[256];
+    const char *full;
+
+    read_file("/proc/pressure/memory", pressure, sizeof(pressure));
+    full = strstr(pressure, "full ");
+    full = full ? strstr(full, "total=") : NULL;
+    return full ? strtoul(full + strlen("total="), NULL, 10) / 1000 : 0;
+}
+
 static void post_state(const struct work *work, const char *meminfo, unsigned kills,
                        unsigned agents)
 {
-    char uptime[64], text[160];
+    unsigned long swapped = meminfo_kib(meminfo, "SwapTotal") - meminfo_kib(meminfo, "SwapFree");
+    char text[256];
 
-    read_file("/proc/uptime", uptime, sizeof(uptime));
-    uptime[strcspn(uptime, " ")] = '\0';
-    snprintf(text, sizeof(text), "held=%u passes=%u kills=%u agents=%u swap=%lu uptime=%s",
-             work->held_mib, work->passes, kills, agents,
-             (meminfo_kib(meminfo, "SwapTotal") - meminfo_kib(meminfo, "SwapFree")) / 1024, uptime);
+    snprintf(text, sizeof(text),
+             "held=%u reached_ms=%" PRIu64 " touched=%u kills=%u agents=%u swap=%lu full_ms=%lu "
+             "uptime_ms=%" PRIu64,
+             work->held_mib, work->reached_ms, work->touched_mib, kills, agents, swapped / 1024,
+             full_ms(), now_ms());
     store_write("data/state", text);
 }
 
@@ -359,8 +354,7 @@ static void start_system(void)
     }
     /* PID 1 and its agent are to live: what is killed for lack of memory is the worker. */
     set_oom_score("-1000");
-    store = open("/dev/xen/xenbus", O_RDWR | O_CLOEXEC);
-    if (store < 0)
+    if (!store_open())
         perror("guest-init: /dev/xen/xenbus");
     if (has_argument("swap=yes"))
         start_swap();
@@ -399,6 +393,7 @@ int main(void)
             agents++;
         }
         read_orders(work);
+        read_attack();
         read_file("/proc/meminfo", meminfo, sizeof(meminfo));
         post_as(agent, meminfo);
         post_state(work, meminfo, kills, agents);

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: ISC
 # The files that the tests boot, kept in CACHE and made anew when something that they are made of is
 # newer. Called by tests/xen/run, which sets:
-#   HERE (tests/xen), CACHE, BALLASTD, BALLAST, BALLAST_GUEST, INIT_SCRIPT, SCRIPT
+#   HERE (tests/xen), CACHE, BALLASTD, BALLAST, BALLAST_GUEST, INIT_SCRIPT, SCRIPTS
 # The programs here are compiled with flags of their own: PID 1 of a guest without a C library
 # cannot use the project's sanitizers.
 
@@ -29,8 +29,8 @@ $(CACHE)/observer: $(HERE)/observer.c
 $(CACHE)/leave: $(HERE)/leave.c
 	$(CC) $(CFLAGS) -static -s -o $@ $<
 
-$(CACHE)/guest-init: $(HERE)/guest-init.c
-	$(CC) $(CFLAGS) -static -s -o $@ $<
+$(CACHE)/guest-init: $(addprefix $(HERE)/,guest-init.c attacks.c store.c attacks.h store.h)
+	$(CC) $(CFLAGS) -static -s -o $@ $(filter %.c,$^)
 
 $(CACHE)/guest.cpio: $(CACHE)/guest-init $(BALLAST_GUEST) $(KERNEL) $(PACK)
 	$(PACK) guest $@ $(CACHE)/guest-init $(BALLAST_GUEST)
@@ -42,8 +42,8 @@ $(CACHE)/system.cpio: $(CACHE)/observer $(CACHE)/leave $(TOOLS) $(KERNEL) $(PACK
 $(CACHE)/ballast.cpio: $(BALLASTD) $(BALLAST) $(INIT_SCRIPT) $(PACK)
 	$(PACK) ballast $@ $(BALLASTD) $(BALLAST) $(INIT_SCRIPT)
 
-$(CACHE)/test.cpio: $(CACHE)/kernel $(CACHE)/guest.cpio $(SCRIPT) $(HERE)/lib.sh $(PACK)
-	$(PACK) test $@ $(CACHE)/kernel $(CACHE)/guest.cpio $(SCRIPT) $(HERE)/lib.sh
+$(CACHE)/test.cpio: $(CACHE)/kernel $(CACHE)/guest.cpio $(SCRIPTS) $(HERE)/lib.sh $(PACK)
+	$(PACK) test $@ $(CACHE)/kernel $(CACHE)/guest.cpio $(HERE)/lib.sh $(SCRIPTS)
 
 # The kernel unpacks archives one behind the other into one root. Of the formats that it knows, this
 # one is the quickest to unpack under emulation.

@@ -6,11 +6,9 @@ samples=/var/log/samples
 
 # Processes are dear under emulation: what is called again and again makes do without sed and cut.
 
-# Fixes how many results there are. tests/xen/run reads the same line, so that results which never
-# came are counted as failed.
-plan() {
-    number=0
-}
+# A script begins with plain numbers that tests/xen/run reads: plan (how many results there are; what
+# never came counts as failed), and what its host is: host_mib, dom0_mib, swap_disks.
+number=0
 
 say() {
     echo "# $*" >&3
@@ -105,6 +103,11 @@ END
     # -e: no xl of its own for each guest, which would cost dom0 more memory than all the rest.
     xl create -q -e "/tmp/$1.cfg" || return 1
     xl domid "$1" >"/tmp/$1.domid"
+}
+
+# swap_disk NUMBER: the name of one of the disks that there are to swap to, from 1
+swap_disk() {
+    echo "vd$(echo bcdefghijklmnopqrstuvwxyz | cut -c "$1")"
 }
 
 domid() {

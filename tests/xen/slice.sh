@@ -6,7 +6,10 @@
 # plenty, because touching it is what takes the time here: some 25 MiB/s.
 . /test/lib.sh
 
-plan 57
+plan=57
+host_mib=1280
+dom0_mib=256
+swap_disks=2
 
 reserve_mib=80
 pool_mib=176 # free at rest: a guest can be started without asking others for memory
