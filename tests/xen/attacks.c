@@ -56,8 +56,12 @@ static void storm(uint64_t turn)
 
 static void rubbish(uint64_t turn)
 {
-    static const char *const kinds[] = { "", "v=1", "v=1 seq=-1", "v=99999999999999999999",
-                                         "total_kib=1 total_kib=2", "\x01\xff\xfe=\x80",
+    static const char *const kinds[] = { "",
+                                         "v=1",
+                                         "v=1 seq=-1",
+                                         "v=99999999999999999999",
+                                         "total_kib=1 total_kib=2",
+                                         "\x01\xff\xfe=\x80",
                                          "v=1 seq=1 total_kib=18446744073709551616" };
     char text[RUBBISH_SIZE + 1];
 

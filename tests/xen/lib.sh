@@ -100,14 +100,19 @@ vcpus = 1
 on_crash = "destroy"
 $guest_disk
 END
-    # -e: no xl of its own for each guest, which would cost dom0 more memory than all the rest.
-    xl create -q -e "/tmp/$1.cfg" || return 1
-    xl domid "$1" >"/tmp/$1.domid"
+    # -e: no xl of its own for each guest, which would cost dom0 more memory than all the rest. A guest
+    # that is to reboot needs it: $create_by is for that, and for ballast reserve.
+    ${create_by:-xl create -q -e} "/tmp/$1.cfg" || return 1
+    note_domid "$1"
 }
 
 # swap_disk NUMBER: the name of one of the disks that there are to swap to, from 1
 swap_disk() {
     echo "vd$(echo bcdefghijklmnopqrstuvwxyz | cut -c "$1")"
+}
+
+note_domid() {
+    xl domid "$1" >"/tmp/$1.domid"
 }
 
 domid() {
@@ -119,14 +124,42 @@ started() {
     xenstore-read "/local/domain/$(domid "$1")/data/state" >/dev/null
 }
 
+has_free_mib() {
+    at_least "free memory" "$(host_free)" $(($1 * 1024))
+}
+
+# launch NAME AGENT [SWAP_DISK [KERNEL_ARGUMENT [MEMORY_MIB]]]: starts a guest out of what is free
+# above the reserve, as an operator who looks first. The script says what reserve_mib, start_mib and
+# maxmem_mib are.
+launch() {
+    memory_mib=${5:-$start_mib}
+    within 60 has_free_mib $((reserve_mib + memory_mib + 8)) &&
+        start_guest "$1" "$memory_mib" "$maxmem_mib" "$2" "$3" "$4" &&
+        within 60 started "$1"
+}
+
 # load NAME SIZE_MIB [GROWTH_MIB_S [SWEEP_MIB_S]]: see guest-init.c
 load() {
     xenstore-write "/local/domain/$(domid "$1")/data/work" "$2 ${3:-50} ${4:-25}"
 }
 
+# attack NAME [WORD]: see attacks.h; without a word it ends
+attack() {
+    xenstore-write "/local/domain/$(domid "$1")/data/attack" "$2"
+}
+
 # state NAME FIELD: a figure of data/state
 state() {
     word_of "$2" "$(xenstore-read "/local/domain/$(domid "$1")/data/state")"
+}
+
+whole_state() {
+    xenstore-read "/local/domain/$(domid "$1")/data/state"
+}
+
+# elapsed BEFORE AFTER FIELD: sets difference
+elapsed() {
+    difference=$(($(word_of "$3" "$2") - $(word_of "$3" "$1")))
 }
 
 # --- sizes as the hypervisor has them -------------------------------------------------------------
@@ -157,9 +190,9 @@ start_observer() {
     within 10 test -s "$samples"
 }
 
-# summary FIELD: of all samples up to now
+# summary FIELD [UNTIL_MS]: of all samples up to now
 summary() {
-    word_of "$1" "$(observer summary "$samples")"
+    word_of "$1" "$(observer summary "$samples" $2)"
 }
 
 # --- ballast --------------------------------------------------------------------------------------
@@ -203,4 +236,71 @@ at_most() {
         echo "$1 is '$2', not at most $3"
         return 1
     fi
+}
+
+# near WHAT FIGURE WANTED: within 5 %
+near() {
+    at_least "$1" "$2" $(($3 * 95 / 100)) && at_most "$1" "$2" $(($3 * 105 / 100))
+}
+
+holds_at_least() {
+    at_least "$1" "$(actual "$1")" "$2"
+}
+
+holds_at_most() {
+    at_most "$1" "$(actual "$1")" "$2"
+}
+
+needs_at_least() {
+    at_least "need of $1" "$(field "$1" need_kib)" "$2"
+}
+
+needs_at_most() {
+    at_most "need of $1" "$(field "$1" need_kib)" "$2"
+}
+
+# A load that has not grown for so long has stopped to grow. How fast it grows while it does is the
+# machine's matter.
+load_patience_s=20
+
+# carries NAME MIB: the load that was asked for is there, or will be
+carries() {
+    carried_last=-1
+    while carried=$(state "$1" held) && [ "$carried" -lt "$2" ]; do
+        if [ "$carried" -gt "$carried_last" ]; then
+            carried_last=$carried
+            carried_since=$(now)
+        elif [ $(($(now) - carried_since)) -gt $((load_patience_s * patience)) ]; then
+            echo "the load of $1 does not go beyond $carried of $2 MiB"
+            return 1
+        fi
+        usleep 300000
+    done
+}
+
+# lasts SECONDS COMMAND...: true at each look for so long
+lasts() {
+    until_time=$(($(now) + $1))
+    shift
+    while [ "$(now)" -lt "$until_time" ]; do
+        "$@" || return 1
+        usleep 200000
+    done
+}
+
+# settles SECONDS COMMAND...: within so long it is true, and stays so
+settles() {
+    settle_time=$1
+    shift
+    within "$settle_time" lasts 3 "$@"
+}
+
+known() {
+    for guest in "$@"; do
+        is "$guest" phase running || return 1
+    done
+}
+
+not_known() {
+    query Domain-0 >/dev/null && ! query "$1"
 }

@@ -2,7 +2,8 @@
 /* observer: the tests' own witness of the promise. It asks the hypervisor, never the daemon.
  *
  *   observer watch FILE RESERVE_KIB    samples to FILE, twenty times a second, until it is killed
- *   observer summary FILE              key=value words about all samples
+ *   observer summary FILE [UNTIL_MS]   key=value words about all samples, or those until then
+ *   observer breach FILE SINCE_MS      for how long, in ms, the promise was broken at most since then
  *   observer least FILE DOMID SINCE_MS the least that a running domain held (KiB) since then
  *   observer most FILE DOMID SINCE_MS  the most
  *   observer domain DOMID              "ACTUAL CAP" now, in KiB
@@ -261,7 +262,7 @@ static FILE *open_samples(const char *path)
     return file;
 }
 
-static int summary(const char *path)
+static int summary(const char *path, uint64_t until_ms)
 {
     FILE *file = open_samples(path);
     struct sample sample;
@@ -270,7 +271,7 @@ static int summary(const char *path)
     int64_t least_headroom = INT64_MAX, least_room = INT64_MAX;
     uint64_t first_ms = 0, last_ms = 0, gap_ms = 0;
 
-    while (next_sample(file, &sample, &rest)) {
+    while (next_sample(file, &sample, &rest) && sample.time_ms <= until_ms) {
         if (samples++ == 0)
             first_ms = sample.time_ms;
         else if (sample.time_ms - last_ms > gap_ms)
@@ -296,6 +297,31 @@ static int summary(const char *path)
            " room_broken=%u least_room_kib=%" PRId64 "\n",
            samples, settled, last_ms - first_ms, gap_ms, headroom_broken, least_headroom,
            room_broken, least_room);
+    return 0;
+}
+
+/* A breach lasts from its first sample to the first settled one without it. */
+static int breach(const char *path, uint64_t since_ms)
+{
+    FILE *file = open_samples(path);
+    struct sample sample;
+    char *rest;
+    uint64_t begin_ms = 0, longest_ms = 0;
+
+    while (next_sample(file, &sample, &rest)) {
+        bool broken = sample.room_kib < 0 || (sample.settled && sample.headroom_kib < 0);
+
+        if (sample.time_ms < since_ms)
+            continue;
+        if (broken && begin_ms == 0)
+            begin_ms = sample.time_ms;
+        if (begin_ms != 0 && sample.time_ms - begin_ms > longest_ms)
+            longest_ms = sample.time_ms - begin_ms;
+        if (sample.settled && !broken)
+            begin_ms = 0;
+    }
+    fclose(file);
+    printf("%" PRIu64 "\n", longest_ms);
     return 0;
 }
 
@@ -370,7 +396,11 @@ int main(int argc, char **argv)
     const char *command = argc > 1 ? argv[1] : "";
 
     if (strcmp(command, "summary") == 0 && argc == 3)
-        return summary(argv[2]);
+        return summary(argv[2], UINT64_MAX);
+    if (strcmp(command, "summary") == 0 && argc == 4)
+        return summary(argv[2], strtoull(argv[3], NULL, 10));
+    if (strcmp(command, "breach") == 0 && argc == 4)
+        return breach(argv[2], strtoull(argv[3], NULL, 10));
     if (strcmp(command, "least") == 0 && argc == 5)
         return extreme(true, argv[2], argv[3], argv[4]);
     if (strcmp(command, "most") == 0 && argc == 5)

@@ -35,26 +35,8 @@ configure() {
     } >/etc/xen/ballast.conf
 }
 
-has_free_mib() {
-    at_least "free memory" "$(host_free)" $(($1 * 1024))
-}
-
-# launch NAME AGENT [SWAP_DISK [KERNEL_ARGUMENT [MEMORY_MIB]]]: starts a guest out of what is free
-# above the reserve, as an operator who looks first.
-launch() {
-    memory_mib=${5:-$start_mib}
-    within 60 has_free_mib $((reserve_mib + memory_mib + 8)) &&
-        start_guest "$1" "$memory_mib" $maxmem_mib "$2" "$3" "$4" &&
-        within 60 started "$1"
-}
-
 launch_others() {
     launch two ballast vdc && launch three ballast && launch four ballast
-}
-
-# near WHAT FIGURE WANTED: within 5 %
-near() {
-    at_least "$1" "$2" $(($3 * 95 / 100)) && at_most "$1" "$2" $(($3 * 105 / 100))
 }
 
 # equal NAME...: they hold the same
@@ -73,68 +55,6 @@ spread() {
 # twice A B: B holds twice what A holds
 twice() {
     near "$2" "$(actual "$2")" $((2 * $(actual "$1")))
-}
-
-holds_at_least() {
-    at_least "$1" "$(actual "$1")" "$2"
-}
-
-holds_at_most() {
-    at_most "$1" "$(actual "$1")" "$2"
-}
-
-needs_at_least() {
-    at_least "need of $1" "$(field "$1" need_kib)" "$2"
-}
-
-needs_at_most() {
-    at_most "need of $1" "$(field "$1" need_kib)" "$2"
-}
-
-# A load that has not grown for so long has stopped to grow. How fast it grows while it does is the
-# machine's matter.
-load_patience_s=20
-
-# carries NAME MIB: the load that was asked for is there, or will be
-carries() {
-    carried_last=-1
-    while carried=$(state "$1" held) && [ "$carried" -lt "$2" ]; do
-        if [ "$carried" -gt "$carried_last" ]; then
-            carried_last=$carried
-            carried_since=$(now)
-        elif [ $(($(now) - carried_since)) -gt $((load_patience_s * patience)) ]; then
-            echo "the load of $1 does not go beyond $carried of $2 MiB"
-            return 1
-        fi
-        usleep 300000
-    done
-}
-
-# lasts SECONDS COMMAND...: true at each look for so long
-lasts() {
-    until_time=$(($(now) + $1))
-    shift
-    while [ "$(now)" -lt "$until_time" ]; do
-        "$@" || return 1
-        usleep 200000
-    done
-}
-
-# settles SECONDS COMMAND...: within so long it is true, and stays so
-settles() {
-    settle_time=$1
-    shift
-    within "$settle_time" lasts 3 "$@"
-}
-
-known() {
-    for guest in "$@"; do
-        is "$guest" phase running || return 1
-    done
-}
-
-not_known() {
-    query Domain-0 >/dev/null && ! query "$1"
 }
 
 # --- start ----------------------------------------------------------------------------------------

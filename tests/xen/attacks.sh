@@ -1,0 +1,211 @@
+# SPDX-License-Identifier: ISC
+# Guests that are malicious on purpose (attacks.h), each beside two that are not and would like to have
+# more memory than is there. Nobody gains by it, nobody is harmed by it, and the daemon does not mind.
+. /test/lib.sh
+
+plan=34
+host_mib=1280
+dom0_mib=256
+swap_disks=2
+
+reserve_mib=80
+pool_mib=176
+min_mib=112
+start_mib=128
+maxmem_mib=512
+min_kib=$((min_mib * 1024))
+
+# The load of the innocent, which with what it needs besides is about what the attacker leaves it when
+# both are served alike.
+load_mib=250
+
+cat >/etc/xen/ballast.conf <<END
+reserve = '${reserve_mib}M'
+pool = '${pool_mib}M'
+grace = '5s'
+defaults = 'weight=256, min=${min_mib}M'
+END
+
+# --- what it costs --------------------------------------------------------------------------------
+
+# The daemon's processor time so far, in hundredths of a second
+cpu() {
+    read -r line <"/proc/$daemon_pid/stat"
+    set -- ${line##*) }
+    echo $((${12} + ${13}))
+}
+
+resident() {
+    sed -n 's/^VmRSS:[^0-9]*\([0-9]*\) kB$/\1/p' "/proc/$daemon_pid/status"
+}
+
+log_lines() {
+    grep -c ballastd /var/log/syslog
+}
+
+begin_costs() {
+    begin_ms=$(now_ms)
+    begin_cpu=$(cpu)
+    begin_lines=$(log_lines)
+}
+
+# Processor time since then in thousandths
+cpu_share() {
+    echo $((($(cpu) - begin_cpu) * 10000 / ($(now_ms) - begin_ms)))
+}
+
+# Of an emulated processor, some fifty times as slow as a real one.
+cpu_most=500
+resident_most_kib=2048
+lines_most=40
+
+cheap() {
+    at_most "its processor time, in thousandths," "$(cpu_share)" $cpu_most &&
+        at_most "the growth of its memory, in KiB," $(($(resident) - quiet_resident)) \
+            $resident_most_kib &&
+        at_most "its lines in the log" $(($(log_lines) - begin_lines)) $lines_most
+}
+
+# --- an attack, and a load beside it --------------------------------------------------------------
+
+# served: the load of the innocent gets memory, while the attack goes on
+served() {
+    load one $load_mib
+    carries one $load_mib && settles 30 no_less_than one "$1"
+}
+
+# no_less_than INNOCENT ATTACKER: the one who needs memory holds at least what the attacker holds
+no_less_than() {
+    at_least "$1" "$(actual "$1")" $(($(actual "$2") * 95 / 100))
+}
+
+at_rest() {
+    load one 0
+    load two 0
+}
+
+# attacked WORD: the three lines on an attack. It is left running.
+attacked() {
+    launch "$1" none || say "the attacker '$1' does not start"
+    within 20 known "$1"
+    attack "$1" "$1"
+    sleep 3
+    begin_costs
+    check "$1: the attacker gets no more than one that needs memory, and that is served" served "$1"
+    sleep 5
+    check "$1: it costs the daemon little" cheap
+    say "  $(cpu_share) of 1000 of its processor, $(($(log_lines) - begin_lines)) lines;" \
+        "$1 is $(field "$1" conduct); $(sizes)"
+    at_rest
+}
+
+ended() {
+    dead=$(domid "$1")
+    xl destroy "$1"
+    rm "/tmp/$1.domid"
+    within 20 not_known "$1" && lasts 2 no_trace "$dead"
+}
+
+# Who writes to a domain that has gone makes its directory anew.
+no_trace() {
+    if xenstore-read "/local/domain/$1/memory/target" 2>/dev/null; then
+        echo "domain $1 is dead, and there is a target of it in the store"
+        return 1
+    fi
+}
+
+# --- the tests ------------------------------------------------------------------------------------
+
+test_start() {
+    check "ballastd starts" daemon start || exit 1
+    read -r daemon_pid </run/ballast/ballastd.pid
+    since=$(now)
+    check "an innocent guest starts" launch one ballast vdb || exit 1
+    measure_patience $(($(now) - since))
+    check "and another" launch two ballast vdc || exit 1
+    within 20 known one two
+    sleep 5
+    begin_costs
+    load one $load_mib
+    check "without an attack a load gets its memory" carries one $load_mib
+    quiet_resident=$(resident)
+    say "  $(cpu_share) of 1000 of the daemon's processor, $quiet_resident KiB"
+    at_rest
+}
+
+test_attacks() {
+    for word in rubbish nodes lie storm; do
+        attacked $word
+        check "$word: nothing is left of the attacker" ended $word
+    done
+    for word in grab regain; do
+        attacked $word
+        check "$word: it is found out" within 60 is $word conduct malicious
+        check "$word: nothing is left of the attacker" ended $word
+    done
+}
+
+# Domains that end when memory is on its way to them
+test_ends() {
+    check "a guest starts" launch three ballast
+    load three 200
+    check "it is given memory" within 60 holds_at_least three $(((start_mib + 40) * 1024))
+    check "it dies then, and nothing is left of it" ended three
+    load one $load_mib
+    check "its memory goes to who needs it" carries one $load_mib
+    at_rest
+}
+
+# The operator, behind our back: more than there is
+test_operator() {
+    load one $load_mib
+    carries one $load_mib
+    promised_ms=$(now_ms)
+    xl mem-set two 512
+    check "a target that somebody else set beyond what is there is taken back at once" \
+        breach_ends $promised_ms
+    say "  $(observer breach "$samples" $promised_ms) ms"
+    since_ms=$(now_ms)
+    xl mem-max one 700
+    check "so is a cap" breach_ends $since_ms
+    say "  $(observer breach "$samples" $since_ms) ms; $(sizes)"
+    load one $load_mib
+    check "and loads are served as before" carries one $load_mib
+    at_rest
+}
+
+breach_most_ms=2000
+
+breach_ends() {
+    sleep 3
+    at_most "the time for which the promise was broken" "$(observer breach "$samples" "$1")" \
+        $((breach_most_ms * patience))
+}
+
+innocent_unharmed() {
+    for guest in one two; do
+        at_least "$guest, at the least," "$(observer least "$samples" "$(domid "$guest")" 0)" \
+            $min_kib &&
+            at_most "workers of $guest killed for lack of memory" "$(state "$guest" kills)" 0 &&
+            at_most "starts of the agent of $guest" "$(state "$guest" agents)" 1 || return 1
+    done
+}
+
+# What the operator does is not held against the daemon: so only until then.
+test_promise() {
+    say "observer: $(observer summary "$samples" $promised_ms)"
+    check "the host's memory was never exceeded: free, claims, reserve and untaken" \
+        at_most "samples" "$(summary headroom_broken $promised_ms)" 0
+    check "the host's memory was never exceeded: sum of max(actual, cap) and reserve" \
+        at_most "samples" "$(summary room_broken $promised_ms)" 0
+    check "no innocent guest fell below its minimum, or lost a process" innocent_unharmed
+}
+
+if ! start_observer $((reserve_mib * 1024)); then
+    say "the observer does not run"
+    exit 1
+fi
+for group in start attacks ends operator promise; do
+    test_$group
+    save_logs
+done

@@ -1,0 +1,308 @@
+# SPDX-License-Identifier: ISC
+# What domains go through, and what operators do with them, while memory moves between them.
+. /test/lib.sh
+
+plan=51
+host_mib=1280
+dom0_mib=256
+swap_disks=3
+
+reserve_mib=80
+pool_mib=64
+min_mib=112
+start_mib=128
+maxmem_mib=512
+min_kib=$((min_mib * 1024))
+
+# configure [RULE]
+configure() {
+    cat >/etc/xen/ballast.conf <<END
+reserve = '${reserve_mib}M'
+pool = '${pool_mib}M'
+grace = '5s'
+defaults = 'weight=256, min=${min_mib}M'
+domains = [ $1 ]
+END
+}
+
+# A guest is started with memory that is freed for it.
+reserved() {
+    create_by="ballast reserve $((start_mib + 8)) -- xl create -q -e"
+    start_guest "$1" $start_mib $maxmem_mib "$2" "$3" "$4" && within 60 started "$1"
+}
+
+cap_is() {
+    at_least "cap of $1" "$(cap "$1")" "$2" && at_most "cap of $1" "$(cap "$1")" "$2"
+}
+
+loads() {
+    for guest in "$@"; do
+        load "$guest" $size
+    done
+    for guest in "$@"; do
+        carries "$guest" $size || return 1
+    done
+}
+
+at_rest() {
+    for guest in "$@"; do
+        load "$guest" 0
+    done
+}
+
+# --- domains that were there before the daemon ----------------------------------------------------
+
+test_before() {
+    since=$(now)
+    check "a guest starts without the daemon" launch one ballast vdb || exit 1
+    measure_patience $(($(now) - since))
+    check "and another" launch two ballast vdc || exit 1
+    configure
+    check "ballastd starts" daemon start || exit 1
+    check "it knows those that were there before" within 20 known one two
+    size=250
+    check "and gives one of them what it needs" loads one
+    at_rest one
+}
+
+# --- reservations ---------------------------------------------------------------------------------
+
+all_taken() {
+    at_most "free memory" "$(host_free)" $(((reserve_mib + pool_mib + 32) * 1024))
+}
+
+test_reserve() {
+    check "two guests hold all that there is" within 60 all_taken
+    since_ms=$(now_ms)
+    check "a guest starts with memory that is freed for it" reserved three ballast
+    say "  $(($(now_ms) - since_ms)) ms"
+    check "and is known" within 20 known three
+    check "a reservation is kept" ballast reserve 128 --for 600 --wait 30
+    kept_kib=$(host_field reserved_kib)
+    check "and counted" at_least "reserved memory" "$kept_kib" $((128 * 1024))
+    check "the daemon is killed" kill_daemon
+    check "and starts again" daemon start
+    check "the reservation is there again" within 20 still_reserved
+    since_ms=$(now_ms)
+    check "one that cannot be met is refused, and says why" refused_with_reason
+    say "  $(head -n 3 /tmp/refused | tr '\n' ';')"
+    check "two at once are both met" both_reserved
+    check "what has expired is given back" within 30 nothing_reserved
+}
+
+kill_daemon() {
+    kill -KILL "$(cat /run/ballast/ballastd.pid)"
+}
+
+host_field() {
+    ballast status --json | tr -d '\n ' | grep -o "\"$1\":[0-9]*" | sed -n '1s/.*://p'
+}
+
+still_reserved() {
+    at_least "reserved memory" "$(host_field reserved_kib)" "$kept_kib"
+}
+
+nothing_reserved() {
+    at_most "reserved memory" "$(host_field reserved_kib)" 0
+}
+
+refused_with_reason() {
+    if ballast reserve 4096 --wait 5 >/tmp/refused 2>&1; then
+        echo "4 GiB were reserved"
+        return 1
+    fi
+    grep -q one /tmp/refused && grep -q three /tmp/refused || ! cat /tmp/refused
+}
+
+both_reserved() {
+    release_all
+    ballast reserve 100 --for 5 --wait 60 >/tmp/first 2>&1 &
+    first=$!
+    ballast reserve 100 --for 5 --wait 60 >/tmp/second 2>&1 && wait $first
+}
+
+release_all() {
+    for number in $(seq 20); do
+        ballast release "$number" 2>/dev/null
+    done
+}
+
+# --- paused, renamed ------------------------------------------------------------------------------
+
+test_pause() {
+    xl pause two
+    check "a guest that is paused is seen to be" within 20 is two phase paused
+    cap_kib=$(cap two)
+    size=150
+    check "others are served meanwhile" loads one three
+    check "and it is left alone" cap_is two "$cap_kib"
+    xl unpause two
+    at_rest one three
+    check "it goes on" within 20 is two phase running
+    check "and is given what it needs" loads two
+    at_rest two
+
+    xl rename two second
+    mv /tmp/two.domid /tmp/second.domid
+    check "a guest that is renamed is known by its new name" within 20 known second
+    configure "'second, max=200M'"
+    daemon reload
+    check "and a rule for that name counts" within 60 holds_at_most second $((200 * 1024))
+    configure
+    daemon reload
+    xl rename second two
+    mv /tmp/second.domid /tmp/two.domid
+    check "and back" within 20 known two
+}
+
+# --- asking while there is nothing ----------------------------------------------------------------
+
+waits() {
+    is one reason share
+}
+
+test_famine() {
+    size=300
+    load two $size
+    load three $size
+    load one $size
+    check "three ask for more than there is" within 120 waits
+    since_ms=$(now_ms)
+    waiting_kib=$(actual one)
+    sleep 10
+    at_rest two three
+    check "when others need it no more, the one who waits has it, without asking anew" carries one \
+        $size
+    check "it has all it needs" within 60 holds_at_least one $(((size + 57) * 1024))
+    check "and kept what it had in part" at_least "one, at the least," \
+        "$(observer least "$samples" "$(domid one)" $since_ms)" $((waiting_kib * 9 / 10))
+    at_rest one
+}
+
+# --- a swing --------------------------------------------------------------------------------------
+
+swing_mib=330
+
+# Once up and once down; the time up, and how long it stood still meanwhile, in ms
+swing() {
+    before=$(whole_state one)
+    load one $swing_mib 100
+    carries one $swing_mib || return 1
+    sleep 5
+    after=$(whole_state one)
+    elapsed "$before" "$after" full_ms
+    load one 0
+    say "  $(word_of reached_ms "$after") ms, of which it waited $difference"
+    sleep 15
+    at_most "ms that it waited for memory" "$difference" $((3000 * patience)) &&
+        holds_at_most one $((300 * 1024))
+}
+
+test_swing() {
+    check "a guest swings between almost nothing and $swing_mib MiB" swing
+    check "and again" swing
+    check "and again" swing
+}
+
+# --- save, restore, reboot, crash, shutdown -------------------------------------------------------
+
+save() {
+    xl save two /dev/vdd && within 20 not_known two
+}
+
+restore() {
+    within 30 has_free_mib $((reserve_mib + saved_kib / 1024 + 8))
+    xl restore -e /dev/vdd && note_domid two && within 30 known two
+}
+
+same_size() {
+    near two "$(actual two)" "$saved_kib"
+}
+
+posts() {
+    at_most "the age of its post, in ms," "$(field "$1" post_age_ms)" 15000
+}
+
+test_save() {
+    ballast set two max=140M
+    within 30 holds_at_most two $((140 * 1024))
+    saved_kib=$(actual two)
+    check "a guest is saved, and forgotten" save
+    check "it is restored, and known" restore
+    check "it posts again" within 30 posts two
+    size=200
+    check "it is given what it needs" loads two
+    at_rest two
+}
+
+rebooted() {
+    id=$(xl domid three) && [ "$id" != "$old" ] && note_domid three && started three
+}
+
+test_ends() {
+    xl destroy three
+    create_by="xl create -q"
+    check "a guest that can reboot starts" launch three ballast "" sysrq_always_enabled || return
+    old=$(domid three)
+    within 20 known three
+    xl reboot three
+    check "it reboots" within 60 rebooted
+    check "and is looked after" within 30 posts three
+    size=150
+    check "it is given what it needs" loads three
+
+    # As xl has it, it would be destroyed at once; so this one is nobody's.
+    create_by=
+    xl destroy three
+    rm /tmp/three.domid
+    check "a guest that nobody waits for starts" launch four ballast "" sysrq_always_enabled
+    within 20 known four
+    xl sysrq four c
+    check "it crashes, and is seen to have" within 30 is four phase shutdown
+    check "what it holds counts, and nobody touches it" lasts 5 cap_is four "$(cap four)"
+    dead=$(domid four)
+    xl destroy four
+    check "when it is destroyed, nothing is left of it" within 20 not_known four
+
+    check "a guest starts" launch five ballast
+    within 20 known five
+    load five 200
+    check "memory moves to it" within 60 holds_at_least five $(((start_mib + 40) * 1024))
+    xl shutdown five
+    check "it shuts down in the middle" within 60 is five phase shutdown
+    xl destroy five
+    rm /tmp/four.domid /tmp/five.domid
+    check "and is forgotten" within 20 not_known five
+    size=250
+    check "what it held goes to who needs it" loads one
+    at_rest one
+}
+
+# --- at every sample ------------------------------------------------------------------------------
+
+unharmed() {
+    for guest in one two; do
+        at_least "$guest, at the least," "$(observer least "$samples" "$(domid "$guest")" 0)" \
+            $min_kib &&
+            at_most "workers of $guest killed for lack of memory" "$(state "$guest" kills)" 0 ||
+            return 1
+    done
+}
+
+test_promise() {
+    say "observer: $(observer summary "$samples")"
+    check "the host's memory was never exceeded: free, claims, reserve and untaken" \
+        at_most "samples" "$(summary headroom_broken)" 0
+    check "the host's memory was never exceeded: sum of max(actual, cap) and reserve" \
+        at_most "samples" "$(summary room_broken)" 0
+    check "no guest fell below its minimum, or lost a process" unharmed
+}
+
+if ! start_observer $((reserve_mib * 1024)); then
+    say "the observer does not run"
+    exit 1
+fi
+for group in before reserve pause famine swing save ends promise; do
+    test_$group
+    save_logs
+done
