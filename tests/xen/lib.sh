@@ -138,6 +138,13 @@ launch() {
         within 60 started "$1"
 }
 
+# launch_reserved NAME AGENT [SWAP_DISK [KERNEL_ARGUMENT]]: starts a guest with memory that is freed for
+# it.
+launch_reserved() {
+    create_by="ballast reserve $((start_mib + 8)) -- xl create -q -e"
+    start_guest "$1" "$start_mib" "$maxmem_mib" "$2" "$3" "$4" && within 60 started "$1"
+}
+
 # load NAME SIZE_MIB [GROWTH_MIB_S [SWEEP_MIB_S]]: see guest-init.c
 load() {
     xenstore-write "/local/domain/$(domid "$1")/data/work" "$2 ${3:-50} ${4:-25}"
