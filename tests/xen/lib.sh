@@ -273,7 +273,11 @@ load_patience_s=20
 # carries NAME MIB: the load that was asked for is there, or will be
 carries() {
     carried_last=-1
-    while carried=$(state "$1" held) && [ "$carried" -lt "$2" ]; do
+    while carried=$(state "$1" held) && [ "${carried:-0}" -lt "$2" ]; do
+        if [ -z "$carried" ]; then
+            echo "$1 has no load"
+            return 1
+        fi
         if [ "$carried" -gt "$carried_last" ]; then
             carried_last=$carried
             carried_since=$(now)
