@@ -131,7 +131,9 @@ test_start() {
 
 launch_rest() {
     for n in $(seq 2 $count); do
+        since_ms=$(now_ms)
         start "$n" || return 1
+        say "  g$n after $(($(now_ms) - since_ms)) ms"
     done
 }
 
