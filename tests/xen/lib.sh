@@ -204,10 +204,11 @@ summary() {
 
 # --- ballast --------------------------------------------------------------------------------------
 
-# The daemon's words on one domain, as one line of JSON without braces. The objects are flat.
+# The daemon's words on one domain, as one line of JSON without braces, and without the objects in it.
 # (An exit status of 3 is a warning about the host, and no failure here.)
 query() {
-    ballast status --json | tr -d '\n' | tr '{}' '\n\n' | grep "\"name\": *\"$1\""
+    ballast status --json | tr -d '\n' | sed 's/: *{[^{}]*}/: null/g' | tr '{}' '\n\n' |
+        grep "\"name\": *\"$1\""
 }
 
 # field NAME KEY: a member of it, without quotes
