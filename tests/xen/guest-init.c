@@ -8,9 +8,10 @@
  *   agent=none       posts nothing
  *   swap=yes         it has a disk, to swap to
  * Through the store it gets its orders, and tells how it is:
- *   data/work   "SIZE GROWTH SWEEP" from dom0: hold SIZE MiB of memory, growing by at most GROWTH
- *               MiB/s, and use it, by touching SWEEP MiB/s of it, round and round
+ *   data/work   "SIZE GROWTH SWEEP HOT" from dom0: hold SIZE MiB of memory, growing by at most GROWTH
+ *               MiB/s, and use it, by touching SWEEP MiB/s of the first HOT MiB, round and round
  *   data/attack the name of an attack (attacks.h) that it makes from now on; empty: none
+ *   data/selfballoon "on" or "off": what is said so to the agent, from inside
  *   data/state  "held=MIB reached_ms=MS touched=MIB kills=N agents=N swap=MIB full_ms=MS uptime_ms=MS",
  *               once a second, for dom0: what it holds, how long after the order it held SIZE (0: not
  *               yet), how much it has touched, and how long the whole guest has stood still for lack of
@@ -51,6 +52,7 @@ struct work {
     volatile unsigned size_mib;
     volatile unsigned growth_mib_s;
     volatile unsigned sweep_mib_s;
+    volatile unsigned hot_mib;
     volatile unsigned held_mib;
     volatile unsigned touched_mib;
     volatile uint64_t order_ms;   /* when SIZE was ordered */
@@ -170,7 +172,7 @@ static void worker(struct work *work)
     struct timespec tick = { .tv_nsec = TICK_MS * 1000000L };
     char *area =
         mmap(NULL, (size_t)WORK_MAX_MIB << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    size_t held = 0, next = 0, touched = 0; /* pages */
+    size_t held = 0, hot, next = 0, touched = 0; /* pages */
 
     if (area == MAP_FAILED)
         _exit(1);
@@ -190,8 +192,10 @@ static void worker(struct work *work)
         work->held_mib = (unsigned)(held / PAGES_PER_MIB);
         if (held == size && size > 0 && work->reached_ms == 0)
             work->reached_ms = now_ms() - work->order_ms;
-        for (size_t n = per_tick(work->sweep_mib_s); n > 0 && held > 0; n--) {
-            if (next >= held)
+        hot = (size_t)work->hot_mib * PAGES_PER_MIB;
+        hot = hot < held ? hot : held;
+        for (size_t n = per_tick(work->sweep_mib_s); n > 0 && hot > 0; n--) {
+            if (next >= hot)
                 next = 0;
             touch(area, next++);
             touched++;
@@ -261,10 +265,10 @@ static void start_swap(void)
 static void read_orders(struct work *work)
 {
     char text[64];
-    unsigned size, growth, sweep;
+    unsigned size, growth, sweep, hot;
 
     if (!store_request("data/work", NULL, text, sizeof(text))
-        || sscanf(text, "%u %u %u", &size, &growth, &sweep) != 3)
+        || sscanf(text, "%u %u %u %u", &size, &growth, &sweep, &hot) != 4)
         return;
     size = size < WORK_MAX_MIB ? size : WORK_MAX_MIB;
     if (size != work->size_mib) {
@@ -274,6 +278,7 @@ static void read_orders(struct work *work)
     work->size_mib = size;
     work->growth_mib_s = growth;
     work->sweep_mib_s = sweep;
+    work->hot_mib = hot;
 }
 
 /* An attack goes on until another one, or none, is ordered. */
@@ -293,6 +298,20 @@ static void read_attack(void)
         attacks_make(attack);
         _exit(1);
     }
+}
+
+/* As somebody would who works in the guest. */
+static void read_switch(pid_t agent)
+{
+    static char said[8];
+    char wanted[sizeof(said)];
+
+    if (!store_request("data/selfballoon", NULL, wanted, sizeof(wanted))
+        || strcmp(wanted, said) == 0)
+        return;
+    strcpy(said, wanted);
+    if (agent > 0)
+        kill(agent, strcmp(said, "on") == 0 ? SIGUSR1 : SIGUSR2);
 }
 
 /* What the agents of others write. */
@@ -386,7 +405,7 @@ int main(int argc, char **argv)
                 kills++;
                 work->size_mib = 0;
                 work->held_mib = 0;
-                store_write("data/work", "0 0 0");
+                store_write("data/work", "0 0 0 0");
                 worker_pid = start_worker(work);
             } else if (pid == agent_pid) {
                 agent_pid = 0;
@@ -398,6 +417,7 @@ int main(int argc, char **argv)
         }
         read_orders(work);
         read_attack();
+        read_switch(agent_pid);
         read_file("/proc/meminfo", meminfo, sizeof(meminfo));
         post_as(agent, meminfo);
         post_state(work, meminfo, kills, agents);

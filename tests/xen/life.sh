@@ -2,7 +2,7 @@
 # What domains go through, and what operators do with them, while memory moves between them.
 . /test/lib.sh
 
-plan=52
+plan=47
 host_mib=1280
 dom0_mib=256
 swap_disks=3
@@ -81,6 +81,11 @@ test_reserve() {
     say "  $(cat /tmp/refused)"
     check "two at once are both met" both_reserved
     check "what has expired is given back" within 30 nothing_reserved
+    ballast reserve 100 --wait 60 -- sleep 600 &
+    client=$!
+    check "one is held for a command" within 30 held_for_command
+    kill -KILL $client
+    check "and given back when who asked for it dies" within 20 nothing_reserved
 }
 
 kill_daemon() {
@@ -93,6 +98,10 @@ host_field() {
 
 still_reserved() {
     at_least "reserved memory" "$(host_field reserved_kib)" "$kept_kib"
+}
+
+held_for_command() {
+    at_least "reserved memory" "$(host_field reserved_kib)" $((100 * 1024))
 }
 
 nothing_reserved() {
@@ -146,55 +155,6 @@ test_pause() {
     xl rename second two
     mv /tmp/second.domid /tmp/two.domid
     check "and back" within 20 known two
-}
-
-# --- asking while there is nothing ----------------------------------------------------------------
-
-waits() {
-    is one reason share
-}
-
-test_famine() {
-    size=300
-    load two $size
-    load three $size
-    load one $size
-    check "three ask for more than there is" within 120 waits
-    since_ms=$(now_ms)
-    waiting_kib=$(actual one)
-    sleep 10
-    at_rest two three
-    check "when others need it no more, the one who waits has it, without asking anew" carries one \
-        $size
-    check "it has all it needs" within 60 holds_at_least one $(((size + 57) * 1024))
-    check "and kept what it had in part" at_least "one, at the least," \
-        "$(observer least "$samples" "$(domid one)" $since_ms)" $((waiting_kib * 9 / 10))
-    at_rest one
-}
-
-# --- a swing --------------------------------------------------------------------------------------
-
-swing_mib=330
-
-# Once up and once down; the time up, and how long it stood still meanwhile, in ms
-swing() {
-    before=$(whole_state one)
-    load one $swing_mib 100
-    carries one $swing_mib || return 1
-    sleep 5
-    after=$(whole_state one)
-    elapsed "$before" "$after" full_ms
-    load one 0
-    say "  $(word_of reached_ms "$after") ms, of which it waited $difference"
-    sleep 15
-    at_most "ms that it waited for memory" "$difference" $((3000 * patience)) &&
-        holds_at_most one $((300 * 1024))
-}
-
-test_swing() {
-    check "a guest swings between almost nothing and $swing_mib MiB" swing
-    check "and again" swing
-    check "and again" swing
 }
 
 # --- save, restore, reboot, crash, shutdown -------------------------------------------------------
@@ -295,7 +255,7 @@ if ! start_observer $((reserve_mib * 1024)); then
     say "the observer does not run"
     exit 1
 fi
-for group in before reserve pause famine swing save ends promise; do
+for group in before reserve pause save ends promise; do
     test_$group
     save_logs
 done

@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: ISC
+# Memory that moves while guests need it: a famine, a swing, a loss with and without moderation, guests
+# that size themselves, and dom0 as one of those that share.
+. /test/lib.sh
+
+plan=36
+host_mib=1280
+dom0_mib=288
+swap_disks=2
+
+reserve_mib=80
+pool_mib=64
+min_mib=112
+start_mib=128
+maxmem_mib=512
+min_kib=$((min_mib * 1024))
+
+# configure [RULE]
+configure() {
+    cat >/etc/xen/ballast.conf <<END
+reserve = '${reserve_mib}M'
+pool = '${pool_mib}M'
+grace = '5s'
+policy_deadline = '2s'
+defaults = 'weight=256, min=${min_mib}M'
+domains = [ $1 ]
+END
+}
+
+at_rest() {
+    for guest in "$@"; do
+        load "$guest" 0
+    done
+}
+
+test_start() {
+    configure
+    check "ballastd starts" daemon start || exit 1
+    since=$(now)
+    check "a guest starts" launch one ballast vdb || exit 1
+    measure_patience $(($(now) - since))
+    check "and two more" launch_others || exit 1
+    check "ballast knows them" within 20 known one two three
+}
+
+launch_others() {
+    launch two ballast vdc && launch three ballast
+}
+
+# --- asking while there is nothing ----------------------------------------------------------------
+
+waits() {
+    is one reason share
+}
+
+test_famine() {
+    size=300
+    load two $size
+    load three $size
+    load one $size
+    check "three ask for more than there is" within 120 waits
+    since_ms=$(now_ms)
+    waiting_kib=$(actual one)
+    sleep 10
+    at_rest two three
+    check "when others need it no more, the one who waits has it, without asking anew" carries one \
+        $size
+    check "it has all it needs" within 60 holds_at_least one $(((size + 57) * 1024))
+    check "and kept what it had in part" at_least "one, at the least," \
+        "$(observer least "$samples" "$(domid one)" $since_ms)" $((waiting_kib * 9 / 10))
+    at_rest one
+}
+
+# --- a swing --------------------------------------------------------------------------------------
+
+swing_mib=330
+
+# Once up and once down; the time up, and how long it stood still meanwhile, in ms
+swing() {
+    before=$(whole_state one)
+    load one $swing_mib 100
+    carries one $swing_mib || return 1
+    sleep 5
+    after=$(whole_state one)
+    elapsed "$before" "$after" full_ms
+    load one 0
+    say "  $(word_of reached_ms "$after") ms, of which it waited $difference"
+    sleep 15
+    at_most "ms that it waited for memory" "$difference" $((3000 * patience)) &&
+        holds_at_most one $((300 * 1024))
+}
+
+test_swing() {
+    check "a guest swings between almost nothing and $swing_mib MiB" swing
+    check "and again" swing
+    check "and again" swing
+}
+
+# --- a loss, moderated and not --------------------------------------------------------------------
+
+# What the guest holds, what of it it uses, and the size that it is brought to: what it uses fits, and
+# so much more that a third of what it holds must be swapped out.
+held_mib=300
+hot_mib=120
+lowered_mib=260
+loss_ms=20000
+
+# dictate PACED: a policy of ours, which brings the guest to the lowered size
+dictate() {
+    cat >/tmp/dictator <<END
+while read -r line; do
+    echo '{"wants":{"$(domid one)":$((lowered_mib * 1024))},"paced":$1}'
+done
+END
+    ballast set policy="external:/bin/sh /tmp/dictator"
+}
+
+loaded() {
+    load one $held_mib 50 25 $hot_mib
+    carries one $held_mib && within 60 holds_at_least one $(((held_mib + 50) * 1024))
+}
+
+# lose PACED: how the guest fares that loses memory. Leaves lost_kib, elapsed_ms, full_ms and kills.
+lose() {
+    before=$(whole_state one)
+    dictate "$1"
+    until after=$(whole_state one) && elapsed "$before" "$after" uptime_ms &&
+        [ "$difference" -ge $loss_ms ]; do
+        usleep 300000
+    done
+    lost_kib=$(actual one)
+    ballast set policy=weighted
+    at_rest one
+    elapsed_ms=$difference
+    elapsed "$before" "$after" full_ms
+    full_ms=$difference
+    elapsed "$before" "$after" kills
+    kills=$difference
+    elapsed "$before" "$after" touched
+    say "  stood still for $full_ms of $elapsed_ms ms, touched $difference MiB, swapped out" \
+        "$(word_of swap "$after") MiB, killed $kills times"
+}
+
+unloaded() {
+    at_most "MiB that one carries" "$(state one held)" 0
+}
+
+lowered() {
+    at_most "the guest" "$lost_kib" $(((lowered_mib + 4) * 1024))
+}
+
+# More than twice as long, or its work is killed.
+worse() {
+    [ "$kills" -gt 0 ] || at_least "ms that it stood still" "$full_ms" $((2 * moderated_ms + 500))
+}
+
+test_loss() {
+    check "a guest holds more than it uses" loaded
+    lose true
+    moderated_ms=$full_ms
+    check "it is brought to less" lowered
+    check "with moderation its work is not killed" at_most "kills" "$kills" 0
+    check "and it stands still for a tenth of the time at most" at_most "ms that it stood still" \
+        "$full_ms" $((elapsed_ms / 10))
+    within 30 unloaded
+    check "it holds as much again" loaded
+    lose false
+    check "to lose the same at once is worse for it" worse
+}
+
+# --- guests that size themselves ------------------------------------------------------------------
+
+# The floor of one that may grow to 512 MiB is 168 MiB; an eighth of the way there each 5 s.
+part_kib=$((40 * 1024))
+
+from_inside() {
+    xenstore-write "/local/domain/$(domid two)/data/selfballoon" "$1"
+}
+
+equal() {
+    for guest in one three; do
+        near two "$(actual two)" "$(actual $guest)" || return 1
+    done
+}
+
+test_selfballoon() {
+    check "at rest all hold the same" within 90 equal
+    before_kib=$(actual two)
+    from_inside on
+    check "a guest that is told so inside sizes itself" within 60 holds_at_most two \
+        $((before_kib - part_kib))
+    check "what it does not hold is others'" within 60 holds_at_least one $((before_kib + part_kib / 4))
+    from_inside off
+    check "told so, it leaves that to dom0 again" within 90 equal
+    ballast set two selfballoon=on
+    check "a guest that dom0 tells so sizes itself" within 60 holds_at_most two \
+        $((before_kib - part_kib))
+    since_ms=$(now_ms)
+    load two 200
+    check "it gets at once what it needs" carries two 200
+    check "and nothing is swapped for it" at_most "swapped MiB" "$(state two swap)" 20
+    at_rest two
+    ballast set two max=180M
+    within 60 holds_at_most two $((180 * 1024))
+    since_ms=$(now_ms)
+    load two 160
+    carries two 160
+    check "dom0's limit holds for it" at_most "two, at the most," \
+        "$(observer most "$samples" "$(domid two)" "$since_ms")" $((181 * 1024))
+    at_rest two
+    ballast set two max=512M selfballoon=off
+    from_inside on
+    check "dom0's no goes before what is said inside" within 90 equal
+    check "and stays" lasts 12 equal
+    ballast set two selfballoon=default
+    from_inside off
+}
+
+# --- dom0 -----------------------------------------------------------------------------------------
+
+dom0_gives() {
+    figures=$(observer domain 0)
+    at_most "dom0" "${figures% *}" $(((dom0_mib - 12) * 1024))
+}
+
+test_dom0() {
+    dom0_min_mib=$((dom0_mib - 40))
+    configure "'Domain-0, min=${dom0_min_mib}M, max=${dom0_mib}M'"
+    check "dom0 is named in the configuration" daemon reload
+    check "and shares" within 20 is Domain-0 managed true
+    check "it posts, without an agent" within 30 is Domain-0 dialect ballast
+    since_ms=$(now_ms)
+    load one 300
+    load two 300
+    check "it gives what it does not need to who needs it" within 60 dom0_gives
+    at_rest one two
+    check "down to its minimum at most" at_least "dom0, at the least," \
+        "$(observer least "$samples" 0 "$since_ms")" $((dom0_min_mib * 1024))
+    configure
+    daemon reload
+    check "named no more, it is left alone" within 20 is Domain-0 managed false
+}
+
+# --- at every sample ------------------------------------------------------------------------------
+
+# But for the work that was to be harmed.
+unharmed() {
+    for guest in one two three; do
+        at_least "$guest, at the least," "$(observer least "$samples" "$(domid $guest)" 0)" \
+            $min_kib && at_most "starts of the agent of $guest" "$(state $guest agents)" 1 &&
+            { [ $guest = one ] ||
+                at_most "workers of $guest killed for lack of memory" "$(state $guest kills)" 0; } ||
+            return 1
+    done
+}
+
+test_promise() {
+    say "observer: $(observer summary "$samples")"
+    check "the host's memory was never exceeded: free, claims, reserve and untaken" \
+        at_most "samples" "$(summary headroom_broken)" 0
+    check "the host's memory was never exceeded: sum of max(actual, cap) and reserve" \
+        at_most "samples" "$(summary room_broken)" 0
+    check "no guest fell below its minimum, or lost an agent" unharmed
+}
+
+if ! start_observer $((reserve_mib * 1024)); then
+    say "the observer does not run"
+    exit 1
+fi
+for group in start famine swing loss selfballoon dom0 promise; do
+    test_$group
+    save_logs
+done
