@@ -198,6 +198,7 @@ static uint64_t sum_shares(const struct fill_item *items, size_t n, bool scarce,
 /* How far the level must move to change the sum by kib, were the slope the same all the way. */
 /*@ requires slope <= FILL_ITEMS_MAX * FILL_WEIGHT_MAX;
   @ assigns \nothing;
+  @ ensures \result <= 2 * LEVEL_MAX;
   @*/
 static uint64_t distance(uint64_t kib, uint64_t slope)
 {
