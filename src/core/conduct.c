@@ -13,10 +13,12 @@
 #define LOOK_MOST_MS 2000
 
 /* How far a domain may fall behind its own speed: three times what the request would have taken it,
- * in these bounds. Linux' driver takes what is easily freed within 0.2 s, and tries again after 2
- * and 4 s (measured on 6.1), so less than 7 s may be its own pauses; and others wait: not above 15. */
+ * in these bounds. Linux' driver takes what is easily freed within 0.2 s, and tries again after 2 and
+ * 4 s (measured on 6.1) if pace.c does not wake it before, which it can not while its vCPU waits: 5 s
+ * is the least at which simulated honest domains whose vCPUs wait for up to 5 s are left alone; at 4 s
+ * one in a hundred domain-hours was accused. Others wait, too: not above 15 s. */
 #define PATIENCE_TIMES 3
-#define PATIENCE_LEAST_MS 7000
+#define PATIENCE_LEAST_MS 5000
 #define PATIENCE_MOST_MS 15000
 
 /* A domain must deliver this share (one in so many) of what its own speed would have delivered. */
@@ -24,12 +26,12 @@
 
 /* Its own speed is what it has shown, but no more is expected than a whole step of pace.c in a second
  * (an idle Linux guest shows 520 MiB/s, and a tenth of that while its CPUs are busy), and no less
- * than such a step in 16 s: slower than a quarter of this is a trickle, by nature or not. Before
- * anything was shown, a step in 4 s is expected, and of memory that it says it uses, 1 MiB/s. */
+ * than 1 MiB/s: slower than a quarter of this is a trickle, by nature or not. So slow is what is
+ * expected of memory that it says it uses, too. Before anything was shown, patience is for a step in
+ * 4 s. */
 #define SPEED_MOST_KIB_S 65536
-#define SPEED_LEAST_KIB_S 4096
+#define SPEED_LEAST_KIB_S 1024
 #define SPEED_FIRST_KIB_S 16384
-#define SPEED_USED_KIB_S 1024
 
 /* A sample of the speed is taken over so long, or until the debt is paid; and of so much at least. */
 #define SAMPLE_MS 1000
@@ -60,9 +62,9 @@
 #define RACE_MS 5000
 
 /* Offences within a window that make a domain malicious. A second take: the first may be an accident of
- * its kernel's; and what comes in one go, less than a second apart, is one. Five impossible reports: an agent that is restarted, or a guest that boots another
- * kernel, makes one. Five floods within 3 min: who never stops makes one each 31 s, and an agent that
- * writes a hundred nodes each minute makes four at most. */
+ * its kernel's, and what it takes within a second is one. Five impossible reports: an agent that is
+ * restarted, or a guest that boots another kernel, makes one. Five floods within 3 min: who never stops
+ * makes one each 31 s, and an agent that writes a hundred nodes each minute makes four at most. */
 #define TAKES 2
 #define TAKES_MS 600000
 #define TAKE_PAUSE_MS 1000
@@ -212,18 +214,26 @@ static bool uses_what_it_holds(const struct round *round, const struct domain *d
 static uint64_t own_speed_kib_s(const struct round *round, const struct domain *domain)
 {
     if (uses_what_it_holds(round, domain))
-        return SPEED_USED_KIB_S;
+        return SPEED_LEAST_KIB_S;
     return clamp(domain->conduct.speed_kib_s, SPEED_LEAST_KIB_S, SPEED_MOST_KIB_S);
 }
 
-static uint64_t patience_ms(const struct round *round, const struct domain *domain)
+/* It posts, and its last post is older than the request: the next may say that it uses what it holds. */
+static bool may_tell(const struct domain *domain)
+{
+    return domain->post.dialect != DIALECT_NONE && domain->post.at_ms < domain->conduct.asked_ms;
+}
+
+static uint64_t patience_ms(const struct domain *domain)
 {
     const struct conduct *conduct = &domain->conduct;
     uint64_t request = conduct->asked_from_kib - conduct->asked_to_kib;
     uint64_t speed = conduct->speed_kib_s ? conduct->speed_kib_s : SPEED_FIRST_KIB_S;
 
-    if (uses_what_it_holds(round, domain))
+    if (conduct->uses)
         return PATIENCE_LEAST_MS;
+    if (may_tell(domain))
+        return PATIENCE_MOST_MS;
     return clamp(request * 1000 / speed * PATIENCE_TIMES, PATIENCE_LEAST_MS, PATIENCE_MOST_MS);
 }
 
@@ -279,7 +289,7 @@ static void fail(struct round *round, struct domain *domain)
     if (conduct_trusted(domain) && !conduct->stalled && !on_probation(round, conduct))
         conduct->retry_wait_ms = 0;
     if (conduct->class != CONDUCT_MALICIOUS) {
-        conduct->stalled = uses_what_it_holds(round, domain);
+        conduct->stalled = conduct->uses;
         conduct->stalled_at_kib = domain->actual_kib;
         if (!conduct->stalled && has_taken(round, conduct))
             offend(round, domain, TAKES_WHY);
@@ -307,7 +317,9 @@ static void watch_debt(struct round *round, struct domain *domain, uint64_t elap
         conduct->asked_from_kib = before;
         conduct->asked_to_kib = asked_kib(domain);
         conduct->progress_ms = round->now_ms;
+        conduct->uses = false;
     }
+    conduct->uses |= uses_what_it_holds(round, domain);
     conduct->asked_from_kib = larger(conduct->asked_from_kib, domain->actual_kib);
     conduct->asked_to_kib = smaller(conduct->asked_to_kib, asked_kib(domain));
     if (given > 0)
@@ -322,7 +334,7 @@ static void watch_debt(struct round *round, struct domain *domain, uint64_t elap
     deliver(round, domain);
     if (!conduct_owes(domain))
         conduct->asked_ms = 0;
-    else if (conduct->late_ms >= patience_ms(round, domain))
+    else if (conduct->late_ms >= patience_ms(domain))
         fail(round, domain);
 }
 
@@ -408,16 +420,17 @@ static void take_order(const struct round *round, struct domain *domain)
         || (lowered && conduct->seen_kib + TAKE_KIB < conduct->seen_target_kib))
         conduct->race_ms = round->now_ms + RACE_MS;
     conduct->base_kib = larger(asked_kib(domain) + offset_most_kib(domain), had);
+    conduct->order_kib = larger(conduct->seen_kib, domain->actual_kib);
     conduct->pressed = false;
 }
 
-/* A PV guest that let go what it was asked for but for the slack that its cap leaves, and says itself
- * that it could, has taken that. */
+/* A PV guest that let go, under this order, what it was asked for but for the slack that its cap leaves,
+ * to the page, and says itself that it could, has taken that. */
 static bool presses(const struct round *round, const struct domain *domain)
 {
     return domain->type == DOMAIN_PV && !domain->conduct.pressed && at_cap(domain)
-           && rests(round, domain) && domain->conduct.speed_kib_s != 0 && conduct_trusted(domain)
-           && !uses_what_it_holds(round, domain);
+           && domain->conduct.order_kib > domain->actual_kib + TOLERANCE_KIB && rests(round, domain)
+           && conduct_trusted(domain) && !uses_what_it_holds(round, domain);
 }
 
 static bool takes(const struct round *round, const struct domain *domain)
@@ -439,7 +452,7 @@ static void watch_taking(struct round *round, struct domain *domain)
 
         conduct->base_kib = larger(conduct->base_kib, domain->actual_kib);
         conduct->pressed = true;
-        conduct->took_ms = round->now_ms;
+        conduct->took_ms = anew ? round->now_ms : conduct->took_ms;
         if (too_many(&conduct->takes, round->now_ms, anew, TAKES, TAKES_MS)
             || conduct->class == CONDUCT_MALICIOUS)
             offend(round, domain, TAKES_WHY);

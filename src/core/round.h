@@ -117,6 +117,7 @@ struct conduct {
     bool stalled; /* asked to shrink, makes no progress, and uses what it holds */
     uint64_t stalled_at_kib;
     uint64_t asked_ms;       /* begin of the outstanding request to shrink; 0: none */
+    bool uses;               /* what it is asked for, as it has posted since it was asked */
     uint64_t asked_from_kib; /* held when it was asked */
     uint64_t asked_to_kib;   /* the least that it was asked to hold since */
     uint64_t progress_ms;    /* time of the last progress */
@@ -132,10 +133,11 @@ struct conduct {
     uint64_t short_wait_ms;  /* the pause after the next failure to grow */
 
     /* taking */
-    uint64_t base_kib; /* least held under this target, or what it may hold: above is taken */
-    uint64_t took_ms;  /* the last time that it took; 0: never */
-    uint64_t race_ms;  /* it may still be on its way up to an older target before */
-    bool pressed;      /* that it rests at its cap was counted under this target */
+    uint64_t base_kib;  /* least held under this target, or what it may hold: above is taken */
+    uint64_t order_kib; /* held when this target was given */
+    uint64_t took_ms;   /* the last time that it took, as counted; 0: never */
+    uint64_t race_ms;   /* it may still be on its way up to an older target before */
+    bool pressed;       /* that it rests at its cap was counted under this target */
     uint32_t lies_seen;
     uint32_t floods_seen;
     struct tally takes;

@@ -245,11 +245,17 @@ static uint64_t just_in_time(uint64_t at_ms)
     return at_ms % 6000 < 200 ? 50 * MIB : 0;
 }
 
-/* A sixteenth of the step within 7 s. */
+/* A sixteenth of the step within 5 s, once it has shown its speed. */
 static uint64_t a_fraction(uint64_t at_ms)
 {
+    return at_ms <= 10000 ? 50 * MIB : STEP / 16 / 50;
+}
+
+/* Nobody's balloon is so slow. */
+static uint64_t a_trickle(uint64_t at_ms)
+{
     (void)at_ms;
-    return STEP / 16 / 69;
+    return 10;
 }
 
 static uint64_t fast_then_nothing(uint64_t at_ms)
@@ -265,7 +271,12 @@ static uint64_t slow_then_nothing(uint64_t at_ms)
 static uint64_t slow(uint64_t at_ms)
 {
     (void)at_ms;
-    return 2 * MIB / 10;
+    return MIB / 10;
+}
+
+static uint64_t slower_yet(uint64_t at_ms)
+{
+    return at_ms % 1000 == 0 ? MIB / 2 : 0;
 }
 
 /* Linux: what is free at once, and then nothing for 2 s and for 4 s. */
@@ -289,21 +300,23 @@ static void test_dodges(void)
     CHECK((after = unhelpful_after(60000, a_page_in_5s)) != 0 && after <= 15200);
     CHECK(unhelpful_after(60000, a_second_in_20) != 0);
     CHECK(unhelpful_after(120000, just_in_time) != 0);
-    CHECK(unhelpful_after(60000, a_fraction) != 0);
+    CHECK((after = unhelpful_after(60000, a_fraction)) != 0 && after <= 10000 + 15200);
+    CHECK((after = unhelpful_after(60000, a_trickle)) != 0 && after <= 60000);
 }
 
 static void test_recognised_in_time(void)
 {
     uint64_t after = unhelpful_after(60000, fast_then_nothing);
 
-    CHECK(after > 10000 + 6000 && after <= 10000 + 7500);
+    CHECK(after > 10000 + 4000 && after <= 10000 + 5500);
     after = unhelpful_after(120000, slow_then_nothing);
-    CHECK(after > 60000 + 6000 && after <= 60000 + 15200);
+    CHECK(after > 60000 + 4000 && after <= 60000 + 15200);
 }
 
 static void test_own_speed(void)
 {
     CHECK_EQ(unhelpful_after(600000, slow), 0);
+    CHECK_EQ(unhelpful_after(600000, slower_yet), 0);
     CHECK_EQ(unhelpful_after(600000, pauses), 0);
     CHECK_EQ(unhelpful_after(600000, loaded), 0);
 }
@@ -325,6 +338,32 @@ static void test_posts_late(void)
     domain->target_kib = 511 * MIB;
     domain->post.used_kib = 508 * MIB;
     domain->post.at_ms = round.now_ms + 50;
+    pass(&round, 100);
+    CHECK_EQ(domain->conduct.class, CONDUCT_COOPERATIVE);
+    CHECK(domain->conduct.stalled);
+    round_free(&round);
+}
+
+/* Before its agent has posted, or while it says that what it is asked for is in use, nobody is blamed
+ * so soon; that it is free at last does not make bad what was. */
+static void test_waits_for_a_post(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+
+    domain->post = (struct post){ .dialect = DIALECT_BALLAST, .used_kib = 100 * MIB };
+    domain->post.at_ms = round.now_ms - 1000;
+    domain->conduct.speed_kib_s = STEP;
+    pass(&round, 0);
+    domain->target_kib = 448 * MIB;
+    for (int i = 0; i < 145; i++)
+        pass(&round, 100);
+    CHECK_EQ(domain->conduct.class, CONDUCT_COOPERATIVE);
+    CHECK(!domain->conduct.stalled);
+    domain->post.at_ms = round.now_ms;
+    domain->post.used_kib = 500 * MIB;
+    pass(&round, 100);
+    domain->post.used_kib = 100 * MIB;
     pass(&round, 100);
     CHECK_EQ(domain->conduct.class, CONDUCT_COOPERATIVE);
     CHECK(domain->conduct.stalled);
@@ -388,6 +427,72 @@ static void test_keeps_the_slack(void)
     round_free(&round);
 }
 
+/* Its cap holds it once it is asked to give. */
+static void test_takes_and_refuses(void)
+{
+    struct round round;
+    struct domain *domain = at_rest(&round);
+
+    hold(&round, domain, 513 * MIB);
+    CHECK(conduct_trusted(domain));
+    order(&round, domain, 448 * MIB);
+    for (int i = 0; i < 160 && conduct_trusted(domain); i++)
+        pass(&round, 100);
+    CHECK_EQ(domain->conduct.class, CONDUCT_MALICIOUS);
+    round_free(&round);
+}
+
+/* Each order is followed by the next before anybody has looked twice. */
+static void test_takes_of_each_order(void)
+{
+    struct round round;
+    struct domain *domain = at_rest(&round);
+
+    for (uint64_t mib = 520; mib <= 600 && conduct_trusted(domain); mib += 8) {
+        domain->actual_kib = (mib + 1) * MIB;
+        order(&round, domain, mib * MIB);
+        round.now_ms += 500;
+    }
+    CHECK_EQ(domain->conduct.class, CONDUCT_MALICIOUS);
+    round_free(&round);
+}
+
+/* A guest that is not PV, in what it does at rest: an honest one may be off by as much as its cap
+ * leaves, and goes there by itself. */
+static void test_not_pv(void)
+{
+    struct round round;
+    struct domain *domain = at_rest(&round);
+
+    domain->type = DOMAIN_HVM;
+    for (uint64_t mib = 520; mib <= 800; mib += 40) {
+        order(&round, domain, mib * MIB);
+        hold(&round, domain, (mib - 3) * MIB);
+        hold(&round, domain, mib * MIB);
+        for (int i = 0; i < 10; i++)
+            hold(&round, domain, (mib + 1) * MIB);
+        /* Its target is moved to what it holds. */
+        order(&round, domain, (mib + 1) * MIB);
+        for (int i = 0; i < 10; i++)
+            hold(&round, domain, (mib + 2) * MIB);
+        /* A backend borrows, and gives back. */
+        for (int i = 0; i < 10; i++)
+            hold(&round, domain, (mib - 10) * MIB);
+        for (int i = 0; i < 10; i++)
+            hold(&round, domain, (mib + 2) * MIB);
+    }
+    CHECK(conduct_trusted(domain));
+    for (int k = 0; k < 2; k++) {
+        CHECK(conduct_trusted(domain));
+        order(&round, domain, (900 + 10 * (uint64_t)k) * MIB);
+        for (int i = 0; i < 10; i++)
+            hold(&round, domain, domain->target_kib);
+        hold(&round, domain, domain->cap_kib);
+    }
+    CHECK_EQ(domain->conduct.class, CONDUCT_MALICIOUS);
+    round_free(&round);
+}
+
 /* What looks like it, and is not. */
 static void test_no_taking(void)
 {
@@ -423,6 +528,18 @@ static void test_no_taking(void)
         hold(&round, domain, 513 * MIB);
         domain->phase = PHASE_RUNNING;
         hold(&round, domain, 513 * MIB);
+        hold(&round, domain, 512 * MIB);
+    }
+    CHECK(conduct_trusted(domain));
+
+    /* It has stopped on its way down, and its cap has been lowered to what it holds. */
+    for (int i = 0; i < 5; i++) {
+        order(&round, domain, 448 * MIB);
+        hold(&round, domain, 480 * MIB);
+        order(&round, domain, 479 * MIB);
+        for (int k = 0; k < 5; k++)
+            hold(&round, domain, 480 * MIB);
+        order(&round, domain, 512 * MIB);
         hold(&round, domain, 512 * MIB);
     }
     CHECK(conduct_trusted(domain));
@@ -546,7 +663,7 @@ static void live(struct model *model, uint64_t hours, unsigned *ret_unhelpful,
         size_t i = check_random_below(HONEST);
         struct model_guest *guest = &model->guests[i];
 
-        if (check_random_below(50) == 0)
+        if (check_random_below(20) == 0)
             guest->used_kib = (60 + check_random_below(700)) * MIB;
         if (check_random_below(200) == 0) {
             awake_ms[i] = model->now_ms + check_random_below(5000);
@@ -623,8 +740,12 @@ int main(int argc, char **argv)
     check_run("a refuser is recognised in time", test_recognised_in_time);
     check_run("each is measured by its own speed", test_own_speed);
     check_run("whose agent posts late is not to blame", test_posts_late);
+    check_run("nobody is blamed before it had time to post", test_waits_for_a_post);
     check_run("who takes is malicious at the second attempt", test_second_attempt);
     check_run("so is who keeps the slack each time", test_keeps_the_slack);
+    check_run("so is who takes, and then does not give", test_takes_and_refuses);
+    check_run("so is who takes of each order", test_takes_of_each_order);
+    check_run("so is a guest that is not PV, if it rests elsewhere", test_not_pv);
     check_run("what looks like taking and is not", test_no_taking);
     check_run("domain 0 is trusted", test_domain_0_is_trusted);
     check_run("lies and floods, again and again", test_lies_and_floods);
