@@ -21,6 +21,10 @@
 #define PATIENCE_LEAST_MS 5000
 #define PATIENCE_MOST_MS 15000
 
+/* One that failed before is not counted on, and it costs nobody anything to ask it for longer: who works
+ * one second in twenty is met at work. */
+#define PATIENCE_ACCUSED_MS 25000
+
 /* A domain must deliver this share (one in so many) of what its own speed would have delivered. */
 #define SHARE 4
 
@@ -232,7 +236,9 @@ static uint64_t patience_ms(const struct domain *domain)
 
     if (conduct->uses)
         return PATIENCE_LEAST_MS;
-    if (may_tell(domain))
+    if (!conduct_trusted(domain))
+        return PATIENCE_ACCUSED_MS;
+    if (may_tell(domain) || conduct->class == CONDUCT_STARTING)
         return PATIENCE_MOST_MS;
     return clamp(request * 1000 / speed * PATIENCE_TIMES, PATIENCE_LEAST_MS, PATIENCE_MOST_MS);
 }
