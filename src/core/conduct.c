@@ -109,6 +109,12 @@ bool conduct_trusted(const struct domain *domain)
     return domain->conduct.class != CONDUCT_UNHELPFUL && domain->conduct.class != CONDUCT_MALICIOUS;
 }
 
+bool conduct_on_probation(const struct round *round, const struct domain *domain)
+{
+    return domain->conduct.forgiven_ms != 0
+           && round->now_ms - domain->conduct.forgiven_ms <= PROBATION_MS;
+}
+
 /* One that sizes itself stays below its target as it likes. */
 static bool is_short(const struct domain *domain)
 {
@@ -256,11 +262,6 @@ static void take_sample(struct conduct *conduct)
     conduct->work_kib = 0;
 }
 
-static bool on_probation(const struct round *round, const struct conduct *conduct)
-{
-    return conduct->forgiven_ms != 0 && round->now_ms - conduct->forgiven_ms <= PROBATION_MS;
-}
-
 /* Something of what was asked for came: enough of it makes good what was. */
 static void deliver(struct round *round, struct domain *domain)
 {
@@ -274,7 +275,7 @@ static void deliver(struct round *round, struct domain *domain)
         return;
     if (conduct->class == CONDUCT_UNHELPFUL)
         conduct->forgiven_ms = round->now_ms;
-    else if (!on_probation(round, conduct))
+    else if (!conduct_on_probation(round, domain))
         conduct->retry_wait_ms = 0;
     conduct->stalled = false;
     conduct->retry_ms = 0;
@@ -292,7 +293,7 @@ static void fail(struct round *round, struct domain *domain)
 {
     struct conduct *conduct = &domain->conduct;
 
-    if (conduct_trusted(domain) && !conduct->stalled && !on_probation(round, conduct))
+    if (conduct_trusted(domain) && !conduct->stalled && !conduct_on_probation(round, domain))
         conduct->retry_wait_ms = 0;
     if (conduct->class != CONDUCT_MALICIOUS) {
         conduct->stalled = conduct->uses;

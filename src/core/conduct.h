@@ -16,4 +16,8 @@ bool conduct_owes(const struct domain *domain);
  * have more than its guarantee. */
 bool conduct_trusted(const struct domain *domain);
 
+/* True for a domain that was forgiven a short time ago: it may have what it needs and no surplus, since
+ * one that keeps what it is given would keep that too. */
+bool conduct_on_probation(const struct round *round, const struct domain *domain);
+
 #endif

@@ -128,6 +128,25 @@ static void test_frozen_is_unhelpful(void)
     model_free_all(&model);
 }
 
+static void test_no_surplus_on_probation(void)
+{
+    struct model model;
+    const struct domain *vm;
+
+    model_init(&model, 4096 * MIB);
+    for (size_t i = 0; i < 2; i++)
+        model_add(&model, i, 512 * MIB, 1024 * MIB, 300 * MIB);
+    model_run(&model, 1000);
+    model.engine.round.domains[0].conduct.forgiven_ms = model.now_ms;
+    model_run(&model, 60000);
+    vm = model_domain(&model, 0);
+    CHECK(vm->want_kib >= 300 * MIB && vm->want_kib <= vm->need_kib);
+    CHECK_EQ(model_domain(&model, 1)->want_kib, 1024 * MIB);
+    model_run(&model, 700000);
+    CHECK_EQ(vm->want_kib, 1024 * MIB);
+    model_free_all(&model);
+}
+
 /* Somebody in dom0 raised the caps: they are lowered before anything is given. */
 static void test_broken_at_start(void)
 {
@@ -378,6 +397,7 @@ int main(int argc, char **argv)
     check_run("a host at rest makes no calls", test_steady);
     check_run("random hosts at rest make no calls", test_random_steady);
     check_run("a frozen balloon is unhelpful, and forgiven", test_frozen_is_unhelpful);
+    check_run("who was forgiven has what he needs, for a while", test_no_surplus_on_probation);
     check_run("a broken promise is mended at once", test_broken_at_start);
     check_run("counters read while guests move", test_reading_while_guests_move);
     check_run("minimums beside a refuser", test_minimums_beside_a_refuser);
