@@ -6,7 +6,7 @@
 plan=36
 host_mib=1280
 dom0_mib=288
-swap_disks=2
+swap_disks=3
 
 reserve_mib=80
 pool_mib=64
@@ -44,7 +44,7 @@ test_start() {
 }
 
 launch_others() {
-    launch two ballast vdc && launch three ballast
+    launch two ballast vdc && launch three ballast vdd
 }
 
 # --- asking while there is nothing ----------------------------------------------------------------
