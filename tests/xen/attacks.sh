@@ -3,7 +3,7 @@
 # more memory than is there. Nobody gains by it, nobody is harmed by it, and the daemon does not mind.
 . /test/lib.sh
 
-plan=34
+plan=35
 host_mib=1280
 dom0_mib=256
 swap_disks=2
@@ -157,9 +157,15 @@ test_ends() {
 }
 
 # The operator, behind our back: more than there is
+operator_load_mib=350
+
+told() {
+    at_least "warnings of the host's memory" "$(grep -c HEADROOM:.*by /var/log/syslog)" 2
+}
+
 test_operator() {
-    load one $load_mib
-    carries one $load_mib
+    load one $operator_load_mib
+    carries one $operator_load_mib
     promised_ms=$(now_ms)
     xl mem-set two 512
     check "a target that somebody else set beyond what is there is taken back at once" \
@@ -169,6 +175,7 @@ test_operator() {
     xl mem-max one 700
     check "so is a cap" breach_ends $since_ms
     say "  $(observer breach "$samples" $since_ms) ms; $(sizes)"
+    check "the log tells of both" told
     load one $load_mib
     check "and loads are served as before" carries one $load_mib
     at_rest
