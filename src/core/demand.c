@@ -10,6 +10,10 @@
 #define MARGIN_KIB 24576
 #define MARGIN_SHARE 8
 
+/* So much of that it would miss at once, if all can have it: who has what he uses and no more is short
+ * at the first MiB of a rise, of noise, or of a size that is rounded down. */
+#define SPARE_KIB (MARGIN_KIB / 2)
+
 /* XenServer's agents say no more than total and available, and only once a minute. */
 #define MARGIN_SPARSE_KIB 32768
 #define MARGIN_SPARSE_SHARE 4
@@ -294,8 +298,9 @@ static void estimate(const struct round *round, struct domain *domain)
     core = demand->raw_kib + larger(demand->rise_kib, demand->boost_kib);
     need = core + demand->margin_kib;
     /* What was guessed before it said anything is not let down: it is forgotten. */
-    if (core < domain->core_kib && !first)
-        core = domain->core_kib - let_down_kib(domain->core_kib - core, elapsed_ms, CORE_DOWN_MS);
+    if (core < demand->core_kib && !first)
+        core = demand->core_kib - let_down_kib(demand->core_kib - core, elapsed_ms, CORE_DOWN_MS);
+    demand->core_kib = core;
     if (need < domain->need_kib && !first)
         need = domain->need_kib - let_down_kib(domain->need_kib - need, elapsed_ms, DOWN_MS);
     domain->core_kib = smaller(core, domain->max_kib);
@@ -341,8 +346,25 @@ static void entitle(struct round *round)
     }
 }
 
+static uint64_t spare_kib(const struct domain *domain)
+{
+    return domain->shares ? smaller(SPARE_KIB, domain->need_kib - domain->core_kib) : 0;
+}
+
+/* Gives each its spare, or the same part of it as far as there is enough when all have their cores. */
+static void spare(struct round *round, uint64_t cores_kib, uint64_t spares_kib)
+{
+    uint64_t left_kib = round->share_kib - smaller(cores_kib, round->share_kib);
+
+    left_kib = smaller(left_kib, spares_kib);
+    for (size_t i = 0; i < round->count && left_kib > 0; i++)
+        round->domains[i].core_kib += spare_kib(&round->domains[i]) * left_kib / spares_kib;
+}
+
 void demand_estimate(struct round *round)
 {
+    uint64_t cores_kib = 0, spares_kib = 0;
+
     entitle(round);
     for (size_t i = 0; i < round->count; i++) {
         struct domain *domain = &round->domains[i];
@@ -358,5 +380,8 @@ void demand_estimate(struct round *round)
         else
             ask(domain, clamp(domain->actual_kib, domain->min_kib, domain->max_kib));
         domain->available_kib = (int64_t)domain->actual_kib - (int64_t)domain->need_kib;
+        cores_kib += domain->shares ? domain->core_kib : 0;
+        spares_kib += spare_kib(domain);
     }
+    spare(round, cores_kib, spares_kib);
 }

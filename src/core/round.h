@@ -174,6 +174,7 @@ struct demand {
     uint64_t plea_unused_kib; /* when so much more is free after it, it was not used */
     uint64_t raw_kib;         /* what it uses by that post */
     uint64_t rise_kib;        /* what it will use beyond that if it goes on growing */
+    uint64_t core_kib;        /* what it would miss at once, let down slowly */
     uint64_t margin_kib;      /* room to grow into, by that post */
     uint64_t boost_kib;       /* what pressure added */
     uint64_t updated_ms;

@@ -89,7 +89,7 @@ static void test_news(void)
     domain->post.wish_kib = 227 * MIB;
     CHECK(news(&round, domain, 200 * MIB, 0));
     demand_estimate(&round);
-    CHECK_EQ(domain->core_kib, 200 * MIB);
+    CHECK_EQ(domain->demand.core_kib, 200 * MIB);
     CHECK_EQ(domain->need_kib, 227 * MIB);
     domain->shares = false;
     CHECK(!demand_has_news(domain));
@@ -103,7 +103,7 @@ static void test_up_at_once_down_slowly(void)
     uint64_t high;
 
     post(&round, domain, 200 * MIB, 0);
-    CHECK_EQ(domain->core_kib, 200 * MIB);
+    CHECK_EQ(domain->demand.core_kib, 200 * MIB);
     CHECK_EQ(domain->need_kib, 225 * MIB);
     CHECK_EQ(domain->available_kib, (512 - 225) * MIB);
     round.now_ms += 1000;
@@ -133,7 +133,7 @@ static void test_rise(void)
     post(&round, domain, 200 * MIB, 0);
     round.now_ms += TIMING_LOOK_MS;
     post(&round, domain, 220 * MIB, 0);
-    CHECK_EQ(domain->core_kib, 260 * MIB);
+    CHECK_EQ(domain->demand.core_kib, 260 * MIB);
 
     /* Of a post that comes after a pause only what matters can have come before the last look. */
     round.now_ms += 9000;
@@ -198,7 +198,7 @@ static void test_pressure(void)
     round.now_ms += 1000;
     stall_us += 500000;
     post(&round, domain, 500 * MIB, stall_us);
-    CHECK_EQ(domain->core_kib, 640 * MIB);
+    CHECK_EQ(domain->demand.core_kib, 640 * MIB);
 
     /* A count that goes back is no pressure. */
     round.now_ms += 1000;
@@ -211,6 +211,35 @@ static void test_pressure(void)
         post(&round, domain, 500 * MIB, 5);
     }
     CHECK_EQ(domain->need_kib, need);
+    round_free(&round);
+}
+
+/* Some of the room to grow is missed at once, the same part of it for all, as far as there is enough. */
+static void test_spare(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+    static const uint8_t uuid[16] = { 2 };
+    struct domain *other = round_see(&round, 2, uuid);
+
+    domain = round_find(&round, 1);
+    *other = *domain;
+    other->domid = 2;
+    post(&round, other, 150 * MIB, 0);
+    post(&round, domain, 200 * MIB, 0);
+    CHECK_EQ(domain->core_kib, 212 * MIB);
+    CHECK_EQ(other->core_kib, 162 * MIB);
+    CHECK_EQ(domain->need_kib, 225 * MIB);
+
+    round.share_kib = 362 * MIB;
+    demand_estimate(&round);
+    CHECK_EQ(domain->core_kib, 206 * MIB);
+    CHECK_EQ(other->core_kib, 156 * MIB);
+
+    round.share_kib = 300 * MIB;
+    demand_estimate(&round);
+    CHECK_EQ(domain->core_kib, 200 * MIB);
+    CHECK_EQ(other->core_kib, 150 * MIB);
     round_free(&round);
 }
 
@@ -368,6 +397,7 @@ int main(int argc, char **argv)
     check_run("need goes up at once and down slowly", test_up_at_once_down_slowly);
     check_run("a rise goes on until it is served", test_rise);
     check_run("pressure adds to need", test_pressure);
+    check_run("some room to grow is missed at once", test_spare);
     check_run("need stays within the limits", test_bounds);
     check_run("domains that say nothing", test_silent);
     check_run("other dialects", test_dialects);
