@@ -295,12 +295,13 @@ static void estimate(const struct round *round, struct domain *domain)
         demand->boost_kib -= let_down_kib(demand->boost_kib, elapsed_ms, BOOST_DOWN_MS);
     if (round->now_ms - demand->post_ms >= SERVE_MS)
         demand->rise_kib = 0;
-    core = demand->raw_kib + larger(demand->rise_kib, demand->boost_kib);
-    need = core + demand->margin_kib;
+    core = demand->raw_kib + demand->boost_kib;
+    need = demand->raw_kib + larger(demand->rise_kib, demand->boost_kib) + demand->margin_kib;
     /* What was guessed before it said anything is not let down: it is forgotten. */
     if (core < demand->core_kib && !first)
         core = demand->core_kib - let_down_kib(demand->core_kib - core, elapsed_ms, CORE_DOWN_MS);
     demand->core_kib = core;
+    core = larger(core, demand->raw_kib + demand->rise_kib);
     if (need < domain->need_kib && !first)
         need = domain->need_kib - let_down_kib(domain->need_kib - need, elapsed_ms, DOWN_MS);
     domain->core_kib = smaller(core, domain->max_kib);
