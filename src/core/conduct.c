@@ -57,6 +57,10 @@
 /* Forgiven when one in so many of the KiB that it was asked for were let go. */
 #define FORGIVEN_SHARE 2
 
+/* Forgiven, too, when it is not asked for so long though it would be: it holds what it is to hold, and
+ * could not show that it gives. pace.c asks for the least thing after half of this. */
+#define NOTHING_ASKED_MS 60000
+
 /* Taking: so much more than it had under the same target. Xen leaves a domain 1024 KiB above its
  * target (libxl's slack) and not a page more (measured), so this is half of what can be taken. */
 #define TAKE_KIB 512
@@ -262,6 +266,20 @@ static void take_sample(struct conduct *conduct)
     conduct->work_kib = 0;
 }
 
+/* What it failed before goes on for a while: its next failure is not its first. */
+static void forgive(struct round *round, struct domain *domain, const char *why)
+{
+    struct conduct *conduct = &domain->conduct;
+
+    if (conduct->class == CONDUCT_UNHELPFUL)
+        conduct->forgiven_ms = round->now_ms;
+    else if (!conduct_on_probation(round, domain))
+        conduct->retry_wait_ms = 0;
+    conduct->stalled = false;
+    conduct->retry_ms = 0;
+    set_class(round, domain, CONDUCT_COOPERATIVE, why);
+}
+
 /* Something of what was asked for came: enough of it makes good what was. */
 static void deliver(struct round *round, struct domain *domain)
 {
@@ -273,13 +291,7 @@ static void deliver(struct round *round, struct domain *domain)
         return;
     if (conduct->class == CONDUCT_UNHELPFUL && given < request / FORGIVEN_SHARE)
         return;
-    if (conduct->class == CONDUCT_UNHELPFUL)
-        conduct->forgiven_ms = round->now_ms;
-    else if (!conduct_on_probation(round, domain))
-        conduct->retry_wait_ms = 0;
-    conduct->stalled = false;
-    conduct->retry_ms = 0;
-    set_class(round, domain, CONDUCT_COOPERATIVE, "let go what it was asked for");
+    forgive(round, domain, "let go what it was asked for");
 }
 
 /* The pause after one more failure. */
@@ -350,10 +362,15 @@ static void watch_giving(struct round *round, struct domain *domain, uint64_t el
     struct conduct *conduct = &domain->conduct;
 
     if (larger(conduct->seen_kib, domain->actual_kib) > asked_kib(domain) + TOLERANCE_KIB) {
+        conduct->owed_ms = round->now_ms;
         watch_debt(round, domain, elapsed_ms);
         return;
     }
     conduct->asked_ms = 0;
+    if (conduct->class == CONDUCT_UNHELPFUL
+        && round->now_ms >= larger(conduct->retry_ms, larger(conduct->owed_ms, conduct->since_ms))
+                                + NOTHING_ASKED_MS)
+        forgive(round, domain, "holds no more than it is asked to");
     conduct->late_ms -= smaller(conduct->late_ms, elapsed_ms / LATE_FORGET);
 }
 

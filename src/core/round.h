@@ -120,6 +120,7 @@ struct conduct {
     bool uses;               /* what it is asked for, as it has posted since it was asked */
     uint64_t asked_from_kib; /* held when it was asked */
     uint64_t asked_to_kib;   /* the least that it was asked to hold since */
+    uint64_t owed_ms;        /* the last time that it owed something */
     uint64_t progress_ms;    /* time of the last progress */
     uint64_t speed_kib_s;    /* what it has shown that it can let go; 0: not known */
     uint64_t work_ms;        /* of the sample of its speed that is being taken */

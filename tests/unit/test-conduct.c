@@ -126,6 +126,26 @@ static void test_retry_grows_and_forgives(void)
     round_free(&round);
 }
 
+/* It holds what it is to hold, and nobody asks it for more: it cannot show that it gives. */
+static void test_forgiven_where_nothing_is_asked(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+
+    pass(&round, 0);
+    domain->target_kib = 256 * MIB;
+    for (int i = 0; i < 200 && domain->conduct.class != CONDUCT_UNHELPFUL; i++)
+        pass(&round, 100);
+    domain->target_kib = domain->actual_kib = 256 * MIB;
+    for (int i = 0; i < 30; i++)
+        pass(&round, 1000);
+    CHECK_EQ(domain->conduct.class, CONDUCT_UNHELPFUL);
+    for (int i = 0; i < 60; i++)
+        pass(&round, 1000);
+    CHECK_EQ(domain->conduct.class, CONDUCT_COOPERATIVE);
+    round_free(&round);
+}
+
 /* A domain that posts that it uses what it is asked for cannot give it, and is not to blame. */
 static void test_using_is_not_refusing(void)
 {
@@ -732,6 +752,7 @@ int main(int argc, char **argv)
     check_run("a post is a sign of life", test_a_post_is_a_sign_of_life);
     check_run("slow is not unhelpful, a trickle is", test_slow_is_not_unhelpful);
     check_run("asked again at growing intervals, and forgiven", test_retry_grows_and_forgives);
+    check_run("and where there is nothing to ask it for", test_forgiven_where_nothing_is_asked);
     check_run("who uses its memory is not to blame", test_using_is_not_refusing);
     check_run("time while paused does not count", test_paused_time_does_not_count);
     check_run("waiting for memory is no fault", test_waiting_is_no_fault);
