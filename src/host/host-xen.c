@@ -1,28 +1,25 @@
 /* SPDX-License-Identifier: ISC */
-/* The real host: libxl for what the hypervisor counts and for the calls, libxenstore for what the
- * domains post. Pages, libxl's rc and its lists end in this file. */
+/* The real host: libxl for what the hypervisor counts and for the calls, the store (store.h) for what
+ * the domains post. Pages, libxl's rc and its lists end in this file. */
 #include <errno.h>
 #include <inttypes.h>
 #include <libxl.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-#include <xenstore.h>
 #include <xentoollog.h>
 
 #include "core/demand.h"
 #include "host/dom0.h"
 #include "host/host.h"
+#include "host/nodes.h"
+#include "host/store.h"
 #include "util/log.h"
 
 /* libxl_set_memory_target() with enforce sets the cap so much above the target (libxl's
  * LIBXL_MAXMEM_CONSTANT, not in its public headers; measured). Checked after each call. */
 #define SLACK_KIB 1024
-
-/* Watch events taken in at once; the rest waits for the next turn of the loop. */
-#define EVENTS_AT_ONCE 256
 
 /* A domain that makes more events a second is not listened to for a while, and read once a second
  * instead. Our agent makes at most 4, three nodes of another agent at once count as 3. */
@@ -34,26 +31,11 @@
 /* So long after a call of ours an event on the target is the echo of it. */
 #define ECHO_MS 200
 
-/* So many turns without an event on a readable descriptor: the store has closed it. */
-#define EMPTY_TURNS 16
-
-/* What is to be read anew of a domain. */
-enum {
-    READ_NAME = 1,
-    READ_TARGET = 2,
-    READ_BALLAST = 4,
-    READ_XENSERVER = 8,
-    READ_QUBES = 16,
-    READ_SELFBALLOON = 32,
-    READ_POSTS = READ_BALLAST | READ_XENSERVER | READ_QUBES | READ_SELFBALLOON,
-    READ_ALL = READ_NAME | READ_TARGET | READ_POSTS,
-};
-
 /* What is remembered of a domid. */
 struct watched {
     bool known;
     uint8_t uuid[16];
-    unsigned stale; /* READ_... */
+    unsigned stale; /* NODES_... */
     bool muted;
     uint64_t muted_ms;
     uint64_t read_ms;   /* of a muted one */
@@ -69,11 +51,8 @@ struct host_xen {
     struct host host;
     xentoollog_logger logger;
     libxl_ctx *ctx;
-    struct xs_handle *watcher; /* has a thread of libxenstore's; only for events */
-    struct xs_handle *store;   /* has none; for reading */
-    bool lost;
-    bool stirred; /* something but a post happened since the last observation */
-    unsigned empty_turns;
+    struct store store;
+    bool stirred;            /* something but a post happened since the last observation */
     struct watched *watched; /* by domid; untouched parts cost no memory */
     struct dom0 dom0;
 };
@@ -145,112 +124,27 @@ static void log_destroy(xentoollog_logger *logger)
     (void)logger;
 }
 
-/* ---- the store ---- */
-
-/* Errors that the store itself answers leave the connection whole. */
-static bool connection_error(int error)
-{
-    static const int answered[] = { ENOENT, EACCES, EINVAL, ENOMEM, ENOSPC, E2BIG, EPERM };
-
-    for (size_t i = 0; i < sizeof(answered) / sizeof(answered[0]); i++) {
-        if (error == answered[i])
-            return false;
-    }
-    return true;
-}
-
-/* The value of a node below a domain's directory, NUL-terminated; NULL when it is not there. The
- * caller frees it. */
-static char *read_node(struct host_xen *xen, uint32_t domid, const char *node, size_t *ret_len)
-{
-    char path[128];
-    unsigned len = 0;
-    char *value;
-
-    (void)snprintf(path, sizeof(path), "/local/domain/%" PRIu32 "/%s", domid, node);
-    value = xs_read(xen->store, XBT_NULL, path, &len);
-    if (!value && connection_error(errno))
-        xen->lost = true;
-    *ret_len = len;
-    return value;
-}
-
-/* A node that holds one decimal number; 0 or -ENOENT, -EINVAL, -ERANGE. */
-static int read_kib(struct host_xen *xen, uint32_t domid, const char *node, uint64_t *ret_kib)
-{
-    size_t len;
-    char *value = read_node(xen, domid, node, &len);
-    int r;
-
-    if (!value)
-        return -ENOENT;
-    r = report_number(value, len, FILL_KIB_MAX, ret_kib);
-    free(value);
-    return r;
-}
-
-static const char *const watched_nodes[] = { "name", "memory", "data" };
+/* ---- events ---- */
 
 static void watch_domain(struct host_xen *xen, uint32_t domid)
 {
-    char path[64];
+    char path[NODES_PATH_SIZE];
     char token[16];
 
     (void)snprintf(token, sizeof(token), "%" PRIu32, domid);
-    for (size_t i = 0; i < sizeof(watched_nodes) / sizeof(watched_nodes[0]); i++) {
-        (void)snprintf(path, sizeof(path), "/local/domain/%" PRIu32 "/%s", domid, watched_nodes[i]);
-        if (!xs_watch(xen->watcher, path, token) && errno != EEXIST)
-            xen->lost = true;
-    }
+    for (size_t i = 0; nodes_watched[i]; i++)
+        store_watch(&xen->store, nodes_path(domid, nodes_watched[i], path), token);
 }
 
 static void unwatch_domain(struct host_xen *xen, uint32_t domid)
 {
-    char path[64];
+    char path[NODES_PATH_SIZE];
     char token[16];
 
     (void)snprintf(token, sizeof(token), "%" PRIu32, domid);
-    for (size_t i = 0; i < sizeof(watched_nodes) / sizeof(watched_nodes[0]); i++) {
-        (void)snprintf(path, sizeof(path), "/local/domain/%" PRIu32 "/%s", domid, watched_nodes[i]);
-        (void)xs_unwatch(xen->watcher, path, token);
-    }
+    for (size_t i = 0; nodes_watched[i]; i++)
+        store_unwatch(&xen->store, nodes_path(domid, nodes_watched[i], path), token);
 }
-
-/* What an event on this path makes stale. The directory itself: it was made or removed, or the
- * watch was just set. */
-static unsigned stale_by(const char *path)
-{
-    static const struct {
-        const char *node;
-        unsigned stale;
-    } nodes[] = {
-        { "data/ballast/stats", READ_BALLAST },
-        { "data/ballast", READ_BALLAST },
-        { "data/meminfo_free", READ_XENSERVER },
-        { "data/meminfo_total", READ_XENSERVER },
-        { "data/updated", READ_XENSERVER },
-        { "memory/meminfo", READ_QUBES },
-        { "memory/swapinfo", READ_QUBES },
-        { "memory/selftarget", READ_SELFBALLOON },
-        { "memory/minimum", READ_SELFBALLOON },
-        { "memory/selfballoon", READ_SELFBALLOON },
-        { "memory/target", READ_TARGET },
-        { "memory/static-max", READ_TARGET },
-        { "memory", READ_TARGET | READ_QUBES | READ_SELFBALLOON },
-        { "data", READ_BALLAST | READ_XENSERVER },
-        { "name", READ_NAME },
-    };
-    const char *node = path + strlen("/local/domain/");
-
-    node = strchr(node, '/');
-    for (size_t i = 0; node && i < sizeof(nodes) / sizeof(nodes[0]); i++) {
-        if (strcmp(node + 1, nodes[i].node) == 0)
-            return nodes[i].stale;
-    }
-    return 0;
-}
-
-/* ---- events ---- */
 
 static void count_event(struct host_xen *xen, uint32_t domid, uint64_t now)
 {
@@ -281,10 +175,10 @@ static bool take_event(struct host_xen *xen, const char *path, const char *token
     if (report_number(token, strlen(token), DOMAINS_MAX - 1, &domid) < 0
         || strncmp(path, "/local/domain/", strlen("/local/domain/")) != 0)
         return false;
-    stale = stale_by(path);
+    stale = nodes_stale_by(path);
     xen->watched[domid].stale |= stale;
     /* Only the toolstack and we write these: no flood of the domain's, and no news when we did. */
-    if (stale & (READ_TARGET | READ_NAME)) {
+    if (stale & (NODES_TARGET | NODES_NAME)) {
         xen->stirred |= now - xen->watched[domid].wrote_ms > ECHO_MS;
         return xen->stirred;
     }
@@ -294,78 +188,59 @@ static bool take_event(struct host_xen *xen, const char *path, const char *token
 
 static int fd(struct host *host)
 {
-    struct host_xen *xen = xen_of(host);
+    return store_fd(&xen_of(host)->store);
+}
 
-    return xen->watcher ? xs_fileno(xen->watcher) : -1;
+/* Events as they come, with what follows of them. */
+struct turn {
+    struct host_xen *xen;
+    uint64_t now_ms;
+    bool soon;
+};
+
+static void on_event(void *context, const char *path, const char *token)
+{
+    struct turn *turn = context;
+
+    turn->soon |= take_event(turn->xen, path, token, turn->now_ms);
 }
 
 static int dispatch(struct host *host)
 {
     struct host_xen *xen = xen_of(host);
-    struct pollfd readable = { .fd = fd(host), .events = POLLIN };
-    uint64_t now = now_ms(host);
-    bool soon = false;
-    unsigned taken = 0;
+    struct turn turn = { .xen = xen, .now_ms = now_ms(host) };
 
-    if (!xen->lost && poll(&readable, 1, 0) == 0)
-        return 0;
-
-    while (taken < EVENTS_AT_ONCE && !xen->lost) {
-        char **event = xs_check_watch(xen->watcher);
-
-        if (!event) {
-            if (errno != EAGAIN)
-                xen->lost = true;
-            break;
-        }
-        soon |= take_event(xen, event[XS_WATCH_PATH], event[XS_WATCH_TOKEN], now);
-        free(event);
-        taken++;
-    }
-    xen->empty_turns = taken ? 0 : xen->empty_turns + 1;
-    if (xen->empty_turns >= EMPTY_TURNS)
-        xen->lost = true;
-    return xen->lost ? -ENOTCONN : soon;
+    store_take_events(&xen->store, on_event, &turn);
+    return xen->store.lost ? -ENOTCONN : turn.soon;
 }
 
 /* ---- observation ---- */
 
 static void disconnect(struct host_xen *xen)
 {
-    if (xen->watcher)
-        xs_close(xen->watcher);
-    if (xen->store)
-        xs_close(xen->store);
+    store_close(&xen->store);
     if (xen->ctx)
         (void)libxl_ctx_free(xen->ctx);
-    xen->watcher = NULL;
-    xen->store = NULL;
     xen->ctx = NULL;
 }
 
 static int connect_all(struct host_xen *xen)
 {
     int rc;
+    int r = store_open(&xen->store);
 
-    xen->watcher = xs_open(0);
-    xen->store = xs_open(0);
-    if (!xen->watcher || !xen->store) {
-        disconnect(xen);
-        return -ENOTCONN;
-    }
+    if (r < 0)
+        return r;
     rc = libxl_ctx_alloc(&xen->ctx, LIBXL_VERSION, 0, &xen->logger);
     if (rc != 0) {
         disconnect(xen);
         return errno_of(rc);
     }
-    if (!xs_watch(xen->watcher, "@introduceDomain", "domains")
-        || !xs_watch(xen->watcher, "@releaseDomain", "domains")) {
+    store_watch(&xen->store, "@introduceDomain", "domains");
+    store_watch(&xen->store, "@releaseDomain", "domains");
+    if (xen->store.lost)
         disconnect(xen);
-        return -ENOTCONN;
-    }
-    xen->lost = false;
-    xen->empty_turns = 0;
-    return 0;
+    return xen->store.lost ? -ENOTCONN : 0;
 }
 
 static int reconnect(struct host_xen *xen)
@@ -392,16 +267,17 @@ static enum domain_phase phase_of(const libxl_dominfo *info)
 /* libxl's list calls PVH an HVM domain; the toolstack's node tells. */
 static enum domain_type type_of(struct host_xen *xen, const libxl_dominfo *info)
 {
-    char path[64];
-    unsigned len;
-    char *value;
     enum domain_type type = DOMAIN_HVM;
+    char path[64];
+    char *value;
+    size_t len;
 
     if (info->domain_type == LIBXL_DOMAIN_TYPE_PV)
         return DOMAIN_PV;
     (void)snprintf(path, sizeof(path), "/libxl/%" PRIu32 "/type", info->domid);
-    value = xs_read(xen->store, XBT_NULL, path, &len);
-    if (value && strcmp(value, "pvh") == 0)
+    if (store_read(&xen->store, path, &value, &len) < 0)
+        return type;
+    if (strcmp(value, "pvh") == 0)
         type = DOMAIN_PVH;
     free(value);
     return type;
@@ -412,20 +288,16 @@ static enum domain_type type_of(struct host_xen *xen, const libxl_dominfo *info)
 static uint64_t started_ms(struct host_xen *xen, const libxl_dominfo *info, uint64_t now,
                            uint64_t first_seen_ms)
 {
-    char path[80];
-    unsigned len = 0;
-    char *value;
-    uint64_t seconds;
     uint64_t today = (uint64_t)time(NULL);
-    const uint8_t *u = info->uuid.uuid;
+    char uuid[UUID_TEXT_SIZE];
+    char path[80];
+    uint64_t seconds;
+    char *value;
+    size_t len;
 
-    (void)snprintf(path, sizeof(path),
-                   "/vm/%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x"
-                   "/start_time",
-                   u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12],
-                   u[13], u[14], u[15]);
-    value = xs_read(xen->store, XBT_NULL, path, &len);
-    if (!value)
+    domain_uuid_text(info->uuid.uuid, uuid);
+    (void)snprintf(path, sizeof(path), "/vm/%s/start_time", uuid);
+    if (store_read(&xen->store, path, &value, &len) < 0)
         return first_seen_ms;
     value[strcspn(value, ".")] = '\0';
     if (report_number(value, strlen(value), UINT32_MAX, &seconds) == 0 && seconds <= today) {
@@ -436,102 +308,6 @@ static uint64_t started_ms(struct host_xen *xen, const libxl_dominfo *info, uint
     free(value);
     return first_seen_ms;
 }
-
-static void read_name(struct host_xen *xen, struct domain *domain)
-{
-    size_t len;
-    char *name = read_node(xen, domain->domid, "name", &len);
-    char old[DOMAIN_NAME_SIZE];
-
-    memcpy(old, domain->name, sizeof(old));
-    domain->nameless = !name && (domain->nameless || domain->name[0] == '\0');
-    if (name)
-        (void)snprintf(domain->name, sizeof(domain->name), "%s", name);
-    else if (domain->name[0] == '\0')
-        (void)snprintf(domain->name, sizeof(domain->name), "(domain %" PRIu32 ")", domain->domid);
-    free(name);
-    if (strcmp(old, domain->name) != 0)
-        domain->config_generation = 0;
-}
-
-/* dom0's static-max may be that of no machine: nobody can have more than the host. */
-static void read_target(struct host_xen *xen, struct watched *watched, const struct round *round,
-                        struct domain *domain)
-{
-    uint64_t static_max;
-    uint64_t target;
-    int r;
-
-    if (read_kib(xen, domain->domid, "memory/videoram", &watched->videoram_kib) < 0)
-        watched->videoram_kib = 0;
-    domain->has_target = read_kib(xen, domain->domid, "memory/target", &target) == 0;
-    if (domain->has_target)
-        domain->target_kib = target + watched->videoram_kib;
-    r = read_kib(xen, domain->domid, "memory/static-max", &static_max);
-    if (r == -ERANGE)
-        static_max = round->total_kib;
-    else if (r < 0)
-        static_max = domain->has_target ? domain->target_kib : domain->actual_kib;
-    if (static_max > round->total_kib)
-        static_max = round->total_kib;
-    if (static_max != domain->static_max_kib)
-        domain->config_generation = 0;
-    domain->static_max_kib = static_max;
-}
-
-/* Reads one dialect's two nodes (the second may be NULL) and gives them to the parser. Returns
- * -ENOENT when the first is not there. */
-static int read_post(struct host_xen *xen, struct domain *domain, enum dialect dialect,
-                     const char *first, const char *second, uint64_t now)
-{
-    struct post_text one = { 0 };
-    struct post_text two = { 0 };
-    char *first_text = read_node(xen, domain->domid, first, &one.len);
-    char *second_text = NULL;
-    struct post *post = &domain->post;
-    uint64_t on;
-    int r = -ENOENT;
-
-    if (!first_text)
-        return r;
-    one.text = first_text;
-    if (second)
-        second_text = read_node(xen, domain->domid, second, &two.len);
-    two.text = second_text;
-    switch (dialect) {
-    case DIALECT_BALLAST:
-        r = post_take_ballast(post, one, domain->actual_kib, now);
-        break;
-    case DIALECT_XENSERVER:
-        r = post_take_xenserver(post, one, two, domain->actual_kib, now);
-        break;
-    case DIALECT_QUBES:
-        r = post_take_qubes(post, one, two, domain->actual_kib, domain->static_max_kib, now);
-        break;
-    case DIALECT_SELFBALLOON:
-        /* Switched off, by whoever may write there: what stands in the other nodes is old. */
-        if (read_kib(xen, domain->domid, "memory/selfballoon", &on) < 0 || on != 0)
-            r = post_take_selfballoon(post, one, two, domain->actual_kib, now);
-        break;
-    case DIALECT_NONE:
-        break;
-    }
-    free(first_text);
-    free(second_text);
-    return r;
-}
-
-static const struct {
-    enum dialect dialect;
-    unsigned stale;
-    const char *first;
-    const char *second;
-} post_nodes[] = {
-    { DIALECT_BALLAST, READ_BALLAST, REPORT_NODE, NULL },
-    { DIALECT_XENSERVER, READ_XENSERVER, "data/meminfo_total", "data/meminfo_free" },
-    { DIALECT_QUBES, READ_QUBES, "memory/meminfo", "memory/swapinfo" },
-    { DIALECT_SELFBALLOON, READ_SELFBALLOON, "memory/selftarget", "memory/minimum" },
-};
 
 static void tell_bad_post(struct host_xen *xen, struct round *round, const struct domain *domain,
                           enum dialect dialect)
@@ -545,40 +321,15 @@ static void tell_bad_post(struct host_xen *xen, struct round *round, const struc
                dialect_name(dialect));
 }
 
-/* The richest dialect counts: a poorer one only when the domain has no better post that is of use.
- * Returns the dialect of a post that was no report, else DIALECT_NONE. */
-static enum dialect read_posts(struct host_xen *xen, struct domain *domain, unsigned stale,
-                               uint64_t now)
-{
-    enum dialect bad = DIALECT_NONE;
-
-    for (size_t i = 0; i < sizeof(post_nodes) / sizeof(post_nodes[0]); i++) {
-        enum dialect dialect = post_nodes[i].dialect;
-        int r;
-
-        if (!(stale & post_nodes[i].stale))
-            continue;
-        if (domain->post.dialect != DIALECT_NONE && domain->post.dialect < dialect
-            && post_usable(&domain->post, now))
-            continue;
-        r = read_post(xen, domain, dialect, post_nodes[i].first, post_nodes[i].second, now);
-        if (r == -ENOENT && domain->post.dialect == dialect)
-            memset(&domain->post, 0, sizeof(domain->post));
-        else if (r == -EINVAL)
-            bad = dialect;
-    }
-    return bad;
-}
-
 /* Takes in the posts of one domain. What is no report is left to the next observation to tell. */
 static bool post_has_news(struct host_xen *xen, struct domain *domain, uint64_t now)
 {
     struct watched *watched = &xen->watched[domain->domid];
-    unsigned stale = watched->stale & READ_POSTS;
+    unsigned stale = watched->stale & NODES_POSTS;
 
     if (stale == 0 || watched->muted)
         return false;
-    if (read_posts(xen, domain, stale, now) != DIALECT_NONE)
+    if (nodes_read_posts(&xen->store, domain, stale, now) != DIALECT_NONE)
         return true;
     watched->stale &= ~stale;
     return demand_has_news(domain);
@@ -590,9 +341,9 @@ static bool has_news(struct host *host, struct round *round)
     uint64_t now = now_ms(host);
     bool news = xen->stirred;
 
-    for (size_t i = 0; i < round->count && !xen->lost; i++)
+    for (size_t i = 0; i < round->count && !xen->store.lost; i++)
         news |= post_has_news(xen, &round->domains[i], now);
-    return news || xen->lost;
+    return news || xen->store.lost;
 }
 
 /* Reads what events made stale. */
@@ -604,7 +355,7 @@ static void refresh(struct host_xen *xen, struct round *round, struct domain *do
 
     if (watched->muted && round->now_ms - watched->read_ms >= MUTED_READ_MS) {
         watched->read_ms = round->now_ms;
-        stale |= READ_ALL;
+        stale |= NODES_ALL;
     } else if (watched->muted) {
         return;
     }
@@ -613,12 +364,12 @@ static void refresh(struct host_xen *xen, struct round *round, struct domain *do
         watch_domain(xen, domain->domid);
     }
     watched->stale = 0;
-    if (stale & READ_NAME)
-        read_name(xen, domain);
-    if (stale & READ_TARGET)
-        read_target(xen, watched, round, domain);
-    if (stale & READ_POSTS)
-        bad = read_posts(xen, domain, stale, round->now_ms);
+    if (stale & NODES_NAME)
+        nodes_read_name(&xen->store, domain);
+    if (stale & NODES_TARGET)
+        nodes_read_target(&xen->store, round->total_kib, domain, &watched->videoram_kib);
+    if (stale & NODES_POSTS)
+        bad = nodes_read_posts(&xen->store, domain, stale, round->now_ms);
     if (bad != DIALECT_NONE)
         tell_bad_post(xen, round, domain, bad);
 }
@@ -634,7 +385,7 @@ static void meet(struct host_xen *xen, struct domain *domain, const libxl_dominf
         return;
     if (watched->known && !watched->muted)
         unwatch_domain(xen, domain->domid);
-    *watched = (struct watched){ .known = true, .stale = READ_ALL };
+    *watched = (struct watched){ .known = true, .stale = NODES_ALL };
     memcpy(watched->uuid, domain->uuid, sizeof(watched->uuid));
     watch_domain(xen, domain->domid);
     if (domain->domid == 0) {
@@ -759,10 +510,10 @@ static int observe(struct host *host, struct round *round)
     int cursor = 0;
     int r = 0;
 
-    if (xen->lost || !xen->ctx) {
+    if (xen->store.lost || !xen->ctx) {
         r = reconnect(xen);
         if (r < 0) {
-            xen->lost = true;
+            xen->store.lost = true;
             return r;
         }
         log_notice("connected to the store again");
@@ -786,7 +537,7 @@ static int observe(struct host *host, struct round *round)
         forget_gone(xen, round);
     round_end(round);
     settle_claims(round);
-    if (r == 0 && xen->lost)
+    if (r == 0 && xen->store.lost)
         r = -ENOTCONN;
 out:
     libxl_dominfo_list_free(before, before_count);
@@ -796,13 +547,16 @@ out:
 
 /* ---- calls ---- */
 
-/* 0 when the domain is still the one that was observed; *ret_cap_kib: its cap. */
+/* 0 when the domain is still the one that was observed; *ret_cap_kib: its cap. Between two connections
+ * nothing is known. */
 static int look_again(struct host_xen *xen, const struct domain *domain, uint64_t *ret_cap_kib,
                       enum domain_phase *ret_phase)
 {
     libxl_dominfo info;
     int r;
 
+    if (!xen->ctx)
+        return -ENOTCONN;
     libxl_dominfo_init(&info);
     r = errno_of(libxl_domain_info(xen->ctx, &info, domain->domid));
     if (r == 0 && memcmp(info.uuid.uuid, domain->uuid, sizeof(domain->uuid)) != 0)
@@ -843,11 +597,11 @@ static int set_target(struct host *host, const struct domain *domain, uint64_t t
     r = look_at_running(xen, domain, &cap);
     if (r < 0)
         return r;
-    xen->watched[domain->domid].stale |= READ_TARGET;
+    xen->watched[domain->domid].stale |= NODES_TARGET;
     xen->watched[domain->domid].wrote_ms = now_ms(host);
     if (rc != 0)
         return errno_of(rc);
-    if (read_kib(xen, domain->domid, "memory/target", &target) < 0)
+    if (nodes_read_kib(&xen->store, domain->domid, "memory/target", &target) < 0)
         return -ESRCH;
     if (cap > cap_kib || target + xen->watched[domain->domid].videoram_kib != target_kib)
         return -EIO;
@@ -858,24 +612,14 @@ static int set_target(struct host *host, const struct domain *domain, uint64_t t
 static int set_selfballoon(struct host *host, const struct domain *domain, const char *text)
 {
     struct host_xen *xen = xen_of(host);
-    char path[64];
+    char path[NODES_PATH_SIZE];
     uint64_t cap;
-    bool done;
-    int r = xen->lost || !xen->store ? -ENOTCONN : look_at_running(xen, domain, &cap);
+    int r = look_at_running(xen, domain, &cap);
 
     if (r < 0)
         return r;
-    (void)snprintf(path, sizeof(path), "/local/domain/%" PRIu32 "/memory/selfballoon",
-                   domain->domid);
-    done = text ? xs_write(xen->store, XBT_NULL, path, text, (unsigned)strlen(text))
-                : xs_rm(xen->store, XBT_NULL, path) || errno == ENOENT;
-    return done ? 0 : -errno;
+    return store_write(&xen->store, nodes_path(domain->domid, "memory/selfballoon", path), text);
 }
-
-/* ---- what outlives the daemon ---- */
-
-#define STATE_ROOT "/tool/ballast"
-#define STATE_PATH_SIZE (sizeof(STATE_ROOT) + 1 + STATE_KEY_MAX)
 
 /* 0 when the domid is still that of the domain that was observed, whatever it does. */
 static int still_there(struct host_xen *xen, const struct domain *domain)
@@ -931,75 +675,44 @@ static int sched_set(struct host *host, const struct domain *domain, const struc
     return r;
 }
 
-static int state_path(struct host_xen *xen, const char *key, char path[STATE_PATH_SIZE])
+/* ---- what outlives the daemon ---- */
+
+#define STATE_ROOT "/tool/ballast"
+#define STATE_PATH_SIZE (sizeof(STATE_ROOT) + 1 + STATE_KEY_MAX)
+
+static int state_path(const char *key, char path[STATE_PATH_SIZE])
 {
     int len = snprintf(path, STATE_PATH_SIZE, "%s/%s", STATE_ROOT, key);
 
-    if (len < 0 || (size_t)len >= STATE_PATH_SIZE)
-        return -ENAMETOOLONG;
-    return xen->lost || !xen->store ? -ENOTCONN : 0;
-}
-
-static int store_error(struct host_xen *xen)
-{
-    int error = errno;
-
-    if (connection_error(error))
-        xen->lost = true;
-    return -error;
+    return len < 0 || (size_t)len >= STATE_PATH_SIZE ? -ENAMETOOLONG : 0;
 }
 
 static int state_get(struct host *host, const char *key, char **ret_text)
 {
-    struct host_xen *xen = xen_of(host);
     char path[STATE_PATH_SIZE];
-    unsigned len = 0;
-    char *text;
-    int r = state_path(xen, key, path);
+    size_t len;
+    int r = state_path(key, path);
 
-    if (r < 0)
-        return r;
-    text = xs_read(xen->store, XBT_NULL, path, &len);
-    if (!text)
-        return store_error(xen);
-    *ret_text = text;
-    return 0;
+    return r < 0 ? r : store_read(&xen_of(host)->store, path, ret_text, &len);
 }
 
 static int state_set(struct host *host, const char *key, const char *text)
 {
-    struct host_xen *xen = xen_of(host);
     char path[STATE_PATH_SIZE];
-    bool done;
-    int r = state_path(xen, key, path);
+    int r = state_path(key, path);
 
-    if (r < 0)
-        return r;
-    if (text && strlen(text) > STATE_MAX)
-        return -E2BIG;
-    done = text ? xs_write(xen->store, XBT_NULL, path, text, (unsigned)strlen(text))
-                : xs_rm(xen->store, XBT_NULL, path) || errno == ENOENT;
-    return done ? 0 : store_error(xen);
+    if (r == 0 && text && strlen(text) > STATE_MAX)
+        r = -E2BIG;
+    return r < 0 ? r : store_write(&xen_of(host)->store, path, text);
 }
 
 static int state_list(struct host *host, const char *key,
                       void (*each)(void *context, const char *name), void *context)
 {
-    struct host_xen *xen = xen_of(host);
     char path[STATE_PATH_SIZE];
-    unsigned count = 0;
-    char **names;
-    int r = state_path(xen, key, path);
+    int r = state_path(key, path);
 
-    if (r < 0)
-        return r;
-    names = xs_directory(xen->store, XBT_NULL, path, &count);
-    if (!names)
-        return errno == ENOENT ? 0 : store_error(xen);
-    for (unsigned i = 0; i < count; i++)
-        each(context, names[i]);
-    free(names);
-    return 0;
+    return r < 0 ? r : store_list(&xen_of(host)->store, path, each, context);
 }
 
 static void close_host(struct host *host)
