@@ -541,6 +541,21 @@ static void believe(struct round *round, struct domain *domain)
     set_class(round, domain, CONDUCT_COOPERATIVE, "uses what it holds, as it posts");
 }
 
+/* It could not give what it used, and says since that it does not use it any more: it is asked again at
+ * once. */
+static void take_up_again(const struct round *round, struct domain *domain)
+{
+    struct conduct *conduct = &domain->conduct;
+
+    if (!conduct->stalled || round->now_ms >= conduct->retry_ms
+        || domain->post.at_ms + conduct->retry_wait_ms <= conduct->retry_ms
+        || !post_usable(&domain->post, round->now_ms)
+        || domain->post.used_kib + 2 * TOLERANCE_KIB >= conduct->asked_to_kib)
+        return;
+    conduct->stalled = false;
+    conduct->retry_ms = 0;
+}
+
 static void remember(const struct round *round, struct domain *domain)
 {
     domain->conduct.seen_ms = round->now_ms;
@@ -569,6 +584,7 @@ static void judge(struct round *round, struct domain *domain)
     absolve(round, domain);
     watch_giving(round, domain, elapsed_ms);
     believe(round, domain);
+    take_up_again(round, domain);
     watch_shortfall(round, domain);
     learn_offset(round, domain);
     remember(round, domain);

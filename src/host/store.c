@@ -113,8 +113,8 @@ int store_write(struct store *store, const char *path, const char *text)
     return done ? 0 : failure(store);
 }
 
-int store_list(struct store *store, const char *path,
-               void (*each)(void *context, const char *name), void *context)
+int store_list(struct store *store, const char *path, void (*each)(void *context, const char *name),
+               void *context)
 {
     unsigned count = 0;
     char **names;

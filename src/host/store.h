@@ -45,7 +45,7 @@ int store_write(struct store *store, const char *path, const char *text);
 
 /* Calls each() for every name directly below path. Returns 0, also when there is none, or a negative
  * errno. */
-int store_list(struct store *store, const char *path,
-               void (*each)(void *context, const char *name), void *context);
+int store_list(struct store *store, const char *path, void (*each)(void *context, const char *name),
+               void *context);
 
 #endif
