@@ -110,10 +110,17 @@ served() {
     done
 }
 
+# In thousandths. A guest whose disk is dom0's stalls longer where dom0 is short of processor; but never
+# for as much of the time as it does without us.
+stall_most=100
+stall_most_busy=350
+
 hardly_stalled() {
+    limit=$((stall_most * patience))
+    [ $limit -le $stall_most_busy ] || limit=$stall_most_busy
     for guest in "$@"; do
-        at_most "$guest's stall in thousandths of its load's time" "$(figure "$guest" stalled)" 100 ||
-            return 1
+        at_most "$guest's stall in thousandths of its load's time" "$(figure "$guest" stalled)" \
+            $limit || return 1
     done
 }
 
@@ -126,14 +133,16 @@ test_start() {
     since=$(now)
     check "fourteen more start, one after the other, each with memory freed for it" launch_rest || exit 1
     say "  $(($(now) - since)) s: $(sizes)"
+    measure_patience "$(cat /tmp/last_start)" # with fourteen others beside it
     check "all post" within 30 all_post
 }
 
 launch_rest() {
     for n in $(seq 2 $count); do
-        since_ms=$(now_ms)
+        since=$(now)
         start "$n" || return 1
-        say "  g$n after $(($(now_ms) - since_ms)) ms"
+        echo $(($(now) - since)) >/tmp/last_start
+        say "  g$n after $(cat /tmp/last_start) s"
     done
 }
 
@@ -159,16 +168,22 @@ does_less() {
     at_most "MiB a minute that the load of $1 touched" "$(figure "$1" touched)" $((before_touched / 2))
 }
 
+# By half, and for at least twice as long as a load may with us on an idle machine
+stalls_longer() {
+    at_least "$1's stall in thousandths" "$(figure "$1" stalled)" $((before_stalled * 3 / 2)) &&
+        at_least "$1's stall in thousandths" "$(figure "$1" stalled)" $((2 * stall_most))
+}
+
 test_static() {
     before_touched=$(figure g3 touched)
+    before_stalled=$(figure g3 stalled)
     configure static
     check "static shares are taken in" daemon reload
     check "all hold the same" within 60 alike
     load_most_ms=45000 # it will not get there
     loaded 240 g3
     check "a load thrashes: it gets less than half of the work done" does_less g3
-    check "and stands still for more than twice as long as it may" at_least \
-        "its stall in thousandths" "$(figure g3 stalled)" 200
+    check "and stands still for longer" stalls_longer g3
     configure weighted
     check "the shares that follow need are taken in again" daemon reload
 }
