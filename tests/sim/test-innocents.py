@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""Honest domains under ordinary load are not accused: the short version of tests/bench's 1,000 hours.
+"""Honest domains under ordinary load are not accused: a short version of tests/bench/bench-innocents.py.
 BALLAST_LONG=1: a hundred hours."""
 
 import os
