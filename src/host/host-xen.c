@@ -510,7 +510,7 @@ static int observe(struct host *host, struct round *round)
     int cursor = 0;
     int r = 0;
 
-    if (xen->store.lost || !xen->ctx) {
+    if (!store_answers(&xen->store) || !xen->ctx) {
         r = reconnect(xen);
         if (r < 0) {
             xen->store.lost = true;

@@ -113,6 +113,16 @@ int store_write(struct store *store, const char *path, const char *text)
     return done ? 0 : failure(store);
 }
 
+bool store_answers(struct store *store)
+{
+    char *text = NULL;
+    size_t len;
+
+    (void)store_read(store, "/tool", &text, &len);
+    free(text);
+    return !store->lost;
+}
+
 int store_list(struct store *store, const char *path, void (*each)(void *context, const char *name),
                void *context)
 {

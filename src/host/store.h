@@ -23,6 +23,9 @@ int store_open(struct store *store);
 
 void store_close(struct store *store);
 
+/* Asks it something. libxenstore does not tell of a store that ends while nobody asks. */
+bool store_answers(struct store *store);
+
 /* Readable when there are events. */
 int store_fd(const struct store *store);
 
