@@ -16,6 +16,12 @@
 #include "core/conduct.h"
 #include "util/bounds.h"
 
+/* When nobody had to give for so long, what nobody needs is shared out by weight. */
+#define QUIET_MS 60000
+
+/* So much of the pool may be used up before others must give: noise in what is needed moves nothing. */
+#define POOL_USED_SHARE 4
+
 static uint64_t bottom(const struct domain *domain)
 {
     return domain->bottom_kib;
@@ -50,13 +56,42 @@ static uint64_t taxed_kib(const struct round *round, uint64_t kib)
     return kib * (IDLE_TAX_MAX - round->idle_tax) / IDLE_TAX_MAX;
 }
 
-/* What nobody needs goes by weight, whatever the priority; but nowhere when it would count for nothing. */
-static void fill_surplus(struct round *round, uint64_t left_kib)
+/* What it is asked to hold, and may, beyond what it needs. */
+static uint64_t spare_kib(const struct domain *domain)
+{
+    int64_t asked_kib = (int64_t)domain->target_kib + domain->offset_kib;
+
+    return clamp(asked_kib > 0 ? (uint64_t)asked_kib : 0, domain->want_kib, domain->top_kib)
+           - domain->want_kib;
+}
+
+static uint64_t add_up_spare(const struct round *round)
+{
+    uint64_t spare = 0;
+
+    for (size_t i = 0; i < round->count; i++) {
+        if (may_have_surplus(&round->domains[i]))
+            spare += spare_kib(&round->domains[i]);
+    }
+    return spare;
+}
+
+/* Each keeps the same part of what it has, in thousandths. */
+static void keep_spare(struct round *round, uint64_t part)
+{
+    for (size_t i = 0; i < round->count; i++) {
+        struct domain *domain = &round->domains[i];
+
+        if (may_have_surplus(domain))
+            domain->want_kib += spare_kib(domain) * part / 1000;
+    }
+}
+
+/* By weight, whatever the priority, up to all that a domain may have or only up to what it has. */
+static void fill_spare(struct round *round, uint64_t left_kib, bool only_has)
 {
     size_t n = 0;
 
-    if (!round->surplus_spread || round->idle_tax == IDLE_TAX_MAX || left_kib == 0)
-        return;
     for (size_t i = 0; i < round->count; i++) {
         const struct domain *domain = &round->domains[i];
         uint64_t floor_kib = taxed_kib(round, domain->want_kib);
@@ -66,7 +101,8 @@ static void fill_surplus(struct round *round, uint64_t left_kib)
         left_kib += floor_kib;
         round->fill[n] = (struct fill_item){
             .floor_kib = floor_kib,
-            .ceiling_kib = floor_kib + (domain->top_kib - domain->want_kib),
+            .ceiling_kib =
+                floor_kib + (only_has ? spare_kib(domain) : domain->top_kib - domain->want_kib),
             .weight = domain->limits.weight,
         };
         round->fill_index[n++] = (uint32_t)i;
@@ -77,9 +113,36 @@ static void fill_surplus(struct round *round, uint64_t left_kib)
             round->fill[k].given_kib - round->fill[k].floor_kib;
 }
 
+/* What nobody needs. It stays where it is: were it shared out anew with each change of anybody's need,
+ * most of what is moved would be moved for nothing. When the pool gets low those give who have most,
+ * until it is full again, or all together where a guarantee waits; and when nobody had to for a while,
+ * all have their share of it. But nowhere, when it would count for nothing. */
+static void share_surplus(struct round *round, uint64_t left_kib, uint64_t pool_kib)
+{
+    uint64_t least_kib = round->pool_kib;
+    uint64_t spare = add_up_spare(round);
+    bool quiet;
+
+    if (!round->taking)
+        least_kib -= least_kib / POOL_USED_SHARE;
+    if (!round->surplus_spread || round->idle_tax == IDLE_TAX_MAX)
+        return;
+    round->taking = spare > 0 && spare + least_kib > left_kib + pool_kib;
+    if (round->taking)
+        round->taken_ms = round->now_ms;
+    quiet = round->taken_ms == 0 || round->now_ms - round->taken_ms >= QUIET_MS;
+    if (round->taking && round->urgent)
+        keep_spare(round, smaller(left_kib, spare) * 1000 / spare);
+    else if (quiet || round->taking)
+        fill_spare(round, left_kib, !quiet);
+    else
+        keep_spare(round, 1000);
+}
+
 static void decide(struct round *round)
 {
     uint64_t left_kib = round->share_kib;
+    uint64_t pool_kib;
 
     for (size_t i = 0; i < round->count; i++) {
         struct domain *domain = &round->domains[i];
@@ -92,16 +155,15 @@ static void decide(struct round *round)
     policy_note_step(round);
     left_kib = policy_fill(round, left_kib, bottom, core);
     policy_note_step(round);
-    left_kib -= smaller(round->pool_kib, left_kib);
-    left_kib = policy_fill(round, left_kib, wanted, need);
+    pool_kib = smaller(round->pool_kib, left_kib);
+    left_kib = policy_fill(round, left_kib - pool_kib, wanted, need);
     policy_note_step(round);
-    fill_surplus(round, left_kib);
+    share_surplus(round, left_kib, pool_kib);
     policy_note_step(round);
 }
 
 const struct policy policy_weighted = {
     .name = "weighted",
     .summary = "guarantees and need by priority and weight, then surplus by weight",
-    .by_need = true,
     .decide = decide,
 };

@@ -108,6 +108,14 @@ static bool take_size(const struct key *key, const char *text, void *object)
     return units_parse_kib(text, member(key, object)) == 0;
 }
 
+static bool take_pool(const struct key *key, const char *text, void *object)
+{
+    if (strcmp(text, "auto") != 0)
+        return take_size(key, text, object);
+    *(uint64_t *)member(key, object) = POOL_AUTO;
+    return true;
+}
+
 static bool take_time(const struct key *key, const char *text, void *object)
 {
     uint64_t ms;
@@ -166,10 +174,10 @@ static const struct key host_keys[] = {
     },
     {
         .name = "pool",
-        .value = "\"64M\"",
-        .expected = SIZE_EXPECTED,
+        .value = "\"auto\"",
+        .expected = SIZE_EXPECTED ", or \"auto\"",
         .help = "host memory kept free beyond the reserve, so that growth is served at once",
-        .take = take_size,
+        .take = take_pool,
         .offset = offsetof(struct config, pool_kib),
         .live = true,
     },
@@ -448,7 +456,7 @@ void config_init(struct config *ret_config)
         .policy = "weighted",
         .policy_deadline_ms = 200,
         .reserve_kib = 80 * 1024,
-        .pool_kib = 64 * 1024,
+        .pool_kib = POOL_AUTO,
         .surplus_spread = true,
         .idle_tax = 750,
         .interval_ms = 1000,

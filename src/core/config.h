@@ -41,11 +41,14 @@ struct remedies {
     bool event;          /* the operator is told */
 };
 
+/* The pool is as large as the host asks for: engine.c. */
+#define POOL_AUTO UINT64_MAX
+
 struct config {
     char policy[POLICY_TEXT_SIZE]; /* a name, or a program: core/policy.h */
     uint64_t policy_deadline_ms;   /* a program answers within this */
     uint64_t reserve_kib;
-    uint64_t pool_kib;
+    uint64_t pool_kib;    /* or POOL_AUTO */
     bool surplus_spread;  /* surplus = "spread" (default) or "keep" */
     uint32_t idle_tax;    /* thousandths; see round.h */
     uint64_t interval_ms; /* a round at the latest after this */

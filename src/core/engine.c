@@ -33,6 +33,10 @@
 /* A balloon driver that was woken lets go something within this, if it can (measured: 0.2 s). */
 #define LATE_MS 500
 
+/* The pool serves what grows within a second or two: on a larger host that is more. */
+#define POOL_LEAST_KIB 65536
+#define POOL_SHARE 256
+
 /* Nearer than this to a size is at it. */
 #define NEAR_KIB 4096
 
@@ -90,6 +94,8 @@ static void configure(struct engine *engine)
     choose_policy(engine);
     round->reserve_kib = config->reserve_kib;
     round->pool_kib = config->pool_kib;
+    if (round->pool_kib == POOL_AUTO)
+        round->pool_kib = larger(POOL_LEAST_KIB, round->total_kib / POOL_SHARE);
     round->surplus_spread = config->surplus_spread;
     round->idle_tax = config->idle_tax;
     round->grace_ms = config->grace_ms;
@@ -215,8 +221,10 @@ static bool withhold(struct round *round, const struct sums *sums)
 {
     struct reserve_wants wants = reserve_wants(&round->reservations);
 
-    if (wants.must_kib > 0)
+    if (wants.must_kib > 0 || (round->waiting && sums->owed_kib > 0))
         wants.must_kib += sums->late_kib;
+    else if (round->waiting)
+        wants.may_kib += sums->late_kib;
     round->share_kib = take_above(round->share_kib, sums->bottoms_kib, wants.must_kib);
     round->share_kib = take_above(round->share_kib, sums->needs_kib, wants.may_kib);
     return wants.must_kib > 0;

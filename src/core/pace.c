@@ -53,13 +53,9 @@ static uint64_t wanted_target(const struct domain *domain)
 }
 
 /* So much it must change by to be worth a call at once. What a domain would miss is worth more than
- * what it has beyond that: need that goes up and down a little would move everybody to and fro. And
- * what nobody needs can wait: free on the host it is there at once for the next who does. */
-static uint64_t worth_kib(const struct round *round, const struct domain *domain, uint64_t wanted)
+ * what it has beyond that: need that goes up and down a little would move everybody to and fro. */
+static uint64_t worth_kib(const struct domain *domain)
 {
-    if (round->surplus_waits && wanted > domain->target_kib
-        && domain->target_kib >= target_for(domain, domain->need_kib))
-        return UINT64_MAX;
     if (domain->target_kib < target_for(domain, smaller(domain->core_kib, domain->want_kib)))
         return larger(STEP_KIB, domain->target_kib / SMALL_SHARE);
     return larger(2 * STEP_KIB, domain->target_kib / (SMALL_SHARE / 2));
@@ -76,7 +72,7 @@ static bool too_small(const struct round *round, struct domain *domain, uint64_t
         domain->small_ms = 0;
         return true;
     }
-    if (smaller(change, distance(domain->target_kib, exact)) >= worth_kib(round, domain, wanted)) {
+    if (smaller(change, distance(domain->target_kib, exact)) >= worth_kib(domain)) {
         domain->small_ms = 0;
         return false;
     }

@@ -178,7 +178,6 @@ int policy_decide(const struct policy *policy, struct round *round)
     int r;
 
     policy_hold(round);
-    round->surplus_waits = policy->by_need;
     if (round->minimums_fit)
         policy->decide(round);
     else

@@ -10,8 +10,6 @@ struct policy {
     const char *name;    /* as in the configuration */
     const char *summary; /* one line, for --help and the manual */
 
-    bool by_need; /* what it gives beyond need is surplus */
-
     /* Sets want_kib of each domain with `shares`, in [bottom_kib, top_kib], so that the sum is at
      * most share_kib. Not called when the minimums do not fit. */
     void (*decide)(struct round *round);

@@ -333,8 +333,9 @@ struct round {
     uint64_t grace_ms;
 
     /* decide */
-    bool unpaced;       /* its wants are to be targets at once, as they are */
-    bool surplus_waits; /* what a domain is given beyond its need is surplus, and in no hurry */
+    bool unpaced;      /* its wants are to be targets at once, as they are */
+    bool taking;       /* what nobody needs is taken for need and for the pool, until it is full */
+    uint64_t taken_ms; /* last time that it was; 0: never */
 
     /* engine: what the domains with `shares` may hold together */
     uint64_t share_kib;

@@ -443,7 +443,6 @@ int external_decide(struct external *external, struct round *round, uint64_t wai
 
     keep(round);
     round->unpaced = false;
-    round->surplus_waits = false;
     if (r == 0)
         r = external_answer(answer, round, external->why, sizeof(external->why));
     if (r == 0)

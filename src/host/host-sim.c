@@ -57,6 +57,7 @@ struct host_sim {
 
     uint64_t reserve_kib;
     uint64_t excused_kib; /* so far dom0 itself has broken the promise */
+    bool overtaken;       /* dom0 itself has acted since the host was looked at */
     struct host_sim_truth truth;
     char broken[200];
 
@@ -158,7 +159,9 @@ static void end_change(struct host_sim *sim, const struct guest *guest, struct b
     sim->due_ms[guest - sim->guests] = guest->next_ms;
     sim->changed |= by_dom0 || guest->life != before.life;
     sim->stirred |= sim->changed || guest->fresh;
-    if (by_dom0)
+    /* What was still to be given when it acted could not know of it. */
+    sim->overtaken |= by_dom0;
+    if (sim->overtaken)
         excuse(sim);
     check(sim, guest->spec->name);
     if (sim->watcher)
@@ -521,6 +524,7 @@ static int observe(struct host *host, struct round *round)
     round_begin(round, sim->now_ms);
     reserve(sim, round);
     sim->changed = false;
+    sim->overtaken = false;
     round->total_kib = sim->scenario->memory_kib;
     round->free_kib = sim->free_kib;
     round->scrub_kib = 0;

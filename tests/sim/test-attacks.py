@@ -21,7 +21,7 @@ MIB = 1024
 
 XEN, DOM0 = 24 * MIB, 192 * MIB  # the scenarios leave both as they are
 STEP = 6 * MIB  # sizes move in steps of 4 MiB, and a cap is 1 MiB above its target, twice
-RANDOM = 30  # MiB*s of unmet need that two runs differ by when posts come at other times
+RANDOM = 60  # MiB*s of unmet need that two runs differ by when posts come at other times
 ROUNDS_S = 20  # a second: what comes within 50 ms is gathered
 TOLD_S = 8  # events a second: a domain whose reasons change with each of its posts
 START_MS = 1000  # what one that refuses may delay the start of another

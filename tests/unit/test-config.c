@@ -58,7 +58,7 @@ static void check_defaults(const struct config *config)
 {
     CHECK_STR(config->policy, "weighted");
     CHECK_EQ(config->reserve_kib, MIB(80));
-    CHECK_EQ(config->pool_kib, MIB(64));
+    CHECK_EQ(config->pool_kib, POOL_AUTO);
     CHECK(config->surplus_spread);
     CHECK_EQ(config->interval_ms, 1000);
     CHECK_EQ(config->gather_ms, 50);
@@ -431,6 +431,8 @@ static void test_set_host(void)
     CHECK_EQ(config.reserve_kib, MIB(128));
     CHECK_EQ(set(&config, NULL, "pool", "0"), 0);
     CHECK_EQ(config.pool_kib, 0);
+    CHECK_EQ(set(&config, NULL, "pool", "auto"), 0);
+    CHECK_EQ(config.pool_kib, POOL_AUTO);
     CHECK_EQ(set(&config, NULL, "surplus", "keep"), 0);
     CHECK(!config.surplus_spread);
     CHECK_EQ(set(&config, NULL, "idle_tax", "1"), 0);

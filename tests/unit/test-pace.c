@@ -143,26 +143,6 @@ static void test_no_crumbs(void)
     round_free(&round);
 }
 
-/* Surplus is in no hurry, but what is needed is, and so is what the operator asks for. */
-static void test_surplus_waits(void)
-{
-    struct round round;
-    struct domain *domain = one(&round);
-
-    domain->want_kib = 600 * MIB;
-    round.surplus_waits = true;
-    CHECK_EQ(goal_after(&round, 100), 512 * MIB);
-    CHECK_EQ(goal_after(&round, 29000), 512 * MIB);
-    CHECK_EQ(goal_after(&round, 2000), 600 * MIB);
-    round.surplus_waits = false;
-    CHECK_EQ(goal_after(&round, 100), 600 * MIB);
-    round.surplus_waits = true;
-    domain->need_kib = 560 * MIB;
-    domain->small_ms = 0;
-    CHECK_EQ(goal_after(&round, 100), 600 * MIB);
-    round_free(&round);
-}
-
 /* A policy that does not want to be moderated is not; but those that do not share are left to us. */
 static void test_unpaced(void)
 {
@@ -297,7 +277,6 @@ int main(int argc, char **argv)
     check_run("small changes wait", test_small_changes);
     check_run("noise moves nobody", test_noise);
     check_run("no crumbs", test_no_crumbs);
-    check_run("surplus waits", test_surplus_waits);
     check_run("without moderation", test_unpaced);
     check_run("a sleeping driver is woken", test_nudge);
     check_run("in its grace nothing is taken", test_grace);

@@ -124,6 +124,58 @@ static void test_surplus(void)
     round_free(&round);
 }
 
+static void holds(struct round *round, uint32_t domid, uint64_t mib)
+{
+    round_find(round, domid)->target_kib = mib * MIB;
+}
+
+/* What nobody needs stays where it is while needs change; those give who have most, when the pool is low
+ * and until it is full; and when nobody had to give for long, all is shared by weight. */
+static void test_surplus_stays(void)
+{
+    struct round round;
+
+    begin(&round, 1000);
+    round.pool_kib = 100 * MIB;
+    add(&round, 1, 100, 100, 2000, 256, 0);
+    add(&round, 2, 100, 100, 2000, 256, 0);
+    add(&round, 3, 100, 100, 2000, 256, 0);
+    holds(&round, 1, 500);
+    holds(&round, 2, 150);
+    holds(&round, 3, 250);
+    round.taken_ms = round.now_ms;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 500 * MIB);
+    CHECK_EQ(want(&round, 2), 150 * MIB);
+    CHECK_EQ(want(&round, 3), 250 * MIB);
+
+    /* 20 MiB come from the pool, 30 are too much for it. */
+    round_find(&round, 2)->need_kib = 170 * MIB;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 500 * MIB);
+    CHECK_EQ(want(&round, 2), 170 * MIB);
+    round_find(&round, 2)->need_kib = 180 * MIB;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 470 * MIB);
+    CHECK_EQ(want(&round, 2), 180 * MIB);
+    CHECK_EQ(want(&round, 3), 250 * MIB);
+    holds(&round, 2, 180);
+    holds(&round, 1, 490);
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 470 * MIB);
+    holds(&round, 1, 470);
+    round.now_ms += 30000;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 470 * MIB);
+
+    round_find(&round, 2)->need_kib = 100 * MIB;
+    round.now_ms += 30000;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    for (uint32_t domid = 1; domid <= 3; domid++)
+        CHECK_EQ(want(&round, domid), 300 * MIB);
+    round_free(&round);
+}
+
 static void test_minimums_short(void)
 {
     struct round round;
@@ -212,6 +264,7 @@ static void random_host(struct round *round)
             domain->top_kib = between(domain->min_kib, domain->max_kib);
         if (check_random_below(6) == 0)
             domain->bottom_kib = between(domain->min_kib, domain->top_kib);
+        domain->target_kib = between(0, domain->max_kib);
         domain->post.bad = check_random_below(10) == 0;
         if (domid > 1 && check_random_below(3) == 0) {
             *domain = domain[-1];
@@ -223,6 +276,8 @@ static void random_host(struct round *round)
     round->pool_kib = check_random_below(3) * check_random_below(200 * MIB);
     round->minimums_fit = bottoms_kib <= round->share_kib;
     round->surplus_spread = check_random_below(4) > 0;
+    round->taken_ms = check_random_below(2) * round->now_ms;
+    round->taking = check_random_below(2) == 0;
     round->idle_tax = (uint32_t)(between(0, 5) * IDLE_TAX_MAX / 5);
 }
 
@@ -254,6 +309,7 @@ static void check_sum(const struct policy *policy, struct round *round)
     round->pool_kib = 0;
     round->surplus_spread = true;
     round->idle_tax %= IDLE_TAX_MAX;
+    round->taken_ms = 0;
     for (size_t i = 0; i < round->count; i++)
         round->domains[i].post.bad = false;
     take_wants(policy, round, wants);
@@ -281,6 +337,8 @@ static void check_order(const struct policy *policy, const struct round *round)
     turned.minimums_fit = round->minimums_fit;
     turned.surplus_spread = round->surplus_spread;
     turned.idle_tax = round->idle_tax;
+    turned.taken_ms = round->taken_ms;
+    turned.taking = round->taking;
     for (size_t i = 0; i < round->count; i++) {
         struct domain *domain = add(&turned, (uint32_t)i + 1, 0, 0, 0, 1, 0);
         uint32_t domid = domain->domid;
@@ -436,6 +494,7 @@ int main(int argc, char **argv)
     check_run("what is missed at once comes before room to grow", test_core_before_room);
     check_run("the pool comes before room to grow", test_pool_before_room);
     check_run("surplus goes by weight above the pool", test_surplus);
+    check_run("surplus stays where it is for a while", test_surplus_stays);
     check_run("minimums that do not fit go by priority and weight", test_minimums_short);
     check_run("static sizes", test_static);
     check_run("a wrong policy is rejected whole", test_wrong_policy);
