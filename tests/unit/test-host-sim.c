@@ -178,6 +178,28 @@ static void test_caps_of_dom0(void)
     close_host();
 }
 
+/* Between the look and the call that follows from it, which takes a while. */
+static void test_excuses_what_cannot_be_seen(void)
+{
+    struct scenario_event event = {
+        .at_ms = 1000,
+        .until_ms = 1000,
+        .guests = "g1",
+        .action = ACTION_MEM_MAX,
+        .low_kib = 700 * MIB,
+        .high_kib = 700 * MIB,
+    };
+
+    open_host(&event);
+    scenario.call_ms = 200;
+    pass(900);
+    CHECK_EQ(set("g0", 300), 0);
+    CHECK_EQ(broken(), 0);
+    CHECK_EQ(set("g0", 301), 0);
+    CHECK_EQ(broken(), 1);
+    close_host();
+}
+
 /* It dies when it is asked, and is there again with another UUID. */
 static void test_comes_back(void)
 {
@@ -252,6 +274,7 @@ int main(int argc, char **argv)
     check_run("what is held counts", test_counts_what_is_held);
     check_run("what dom0 broke is excused", test_excuses_dom0);
     check_run("caps that dom0 set are excused, too", test_caps_of_dom0);
+    check_run("so is what it does while calls are made", test_excuses_what_cannot_be_seen);
     check_run("who reboots comes back under the same domid", test_comes_back);
     check_run("calls that make no sense are refused", test_refuses);
     check_run("calls fail when they should", test_fails_calls);
