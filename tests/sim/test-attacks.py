@@ -130,10 +130,18 @@ def check_group(folder):
             tap.note(f"{held[1] / MIB:.0f} MiB, against {held[0] / MIB:.0f} of one")
 
 
+def heading(path):
+    """What stands above a scenario, as one line."""
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().split("\nmemory", 1)[0].splitlines()[1:]
+    return " ".join(line.lstrip("# ") for line in lines).rstrip(".")
+
+
 def table(path, folder):
     attack = Attack(path, 1, folder)
     host = attack.outcome["host"]
-    print(f"| {attack.name} | {attack.held / MIB:.0f} ({attack.held_honest / MIB:.0f}) "
+    print(f"| `{attack.name}` | {heading(path)} "
+          f"| {attack.held / MIB:.0f} ({attack.held_honest / MIB:.0f}) "
           f"| {max(0, attack.unmet):.0f} | {attack.rounds_s:.1f} "
           f"({attack.twin['rounds'] / attack.seconds:.1f}) | {host['moves']} "
           f"({attack.twin['host']['moves']}) | {host['told']} ({attack.twin['host']['told']}) "
