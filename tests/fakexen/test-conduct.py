@@ -77,12 +77,15 @@ def grab(host):
     wait_for(lambda: host.status()["uptime_ms"] > 6000)
     rounds = host.status()["rounds"]
     for attempt in range(2):
+        uptime = host.status()["uptime_ms"]
         host.play(f"populate {GREEDY} {SLACK}")
         wait_for(lambda: host.status()["rounds"] > rounds + 2)
         if attempt == 0:
             if host.row(GREEDY, "conduct") == "malicious":
                 return False
             host.play(f"release {GREEDY} {SLACK}")
+            # What is taken within a second is taken once.
+            wait_for(lambda u=uptime: host.status()["uptime_ms"] > u + 1500)
         rounds = host.status()["rounds"]
         wait_for(lambda: host.status()["rounds"] > rounds + 2)
         rounds = host.status()["rounds"]
