@@ -26,8 +26,8 @@ struct outcome {
     double *held_kib;
 };
 
-/* Takes the figures of a host, and of who looked on, whose accounts are ended. The caller sets seed, policy and rounds.
- * Returns 0 or -ENOMEM. */
+/* Takes the figures of a host, and of who looked on, whose accounts are ended. The caller sets
+ * seed, policy and rounds. Returns 0 or -ENOMEM. */
 int outcome_take(const struct scenario *scenario, const struct host *host,
                  const struct clairvoyant *clairvoyant, struct outcome *ret_outcome);
 void outcome_free(struct outcome *outcome);

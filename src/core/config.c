@@ -190,7 +190,8 @@ static const struct key host_keys[] = {
         .live = true,
     },
     {
-        /* Waldspurger's (OSDI 2002): three quarters of the idle may go to others before any needed. */
+        /* Waldspurger's (OSDI 2002): three quarters of the idle may go to others before any
+         * needed. */
         .name = "idle_tax",
         .value = "\"0.75\"",
         .expected = "a number from \"0\" to \"1\", such as \"0.75\"",

@@ -25,8 +25,8 @@ extern const struct policy policy_weighted;
 extern const struct policy policy_proportional;
 extern const struct policy policy_static;
 
-/* For a policy that goes in the steps of round.h: notes what the next of them has brought each domain
- * to, for those who ask why. */
+/* For a policy that goes in the steps of round.h: notes what the next of them has brought each
+ * domain to, for those who ask why. */
 void policy_note_step(struct round *round);
 
 /* NULL when there is none of this name. */
@@ -35,8 +35,8 @@ const struct policy *policy_find(const char *name);
 /* Policies by index, NULL after the last. */
 const struct policy *policy_at(size_t index);
 
-/* The command of a text of that kind; NULL when it is of another, or the command is none: empty, too
- * long, or with characters that no command line holds. */
+/* The command of a text of that kind; NULL when it is of another, or the command is none: empty,
+ * too long, or with characters that no command line holds. */
 const char *policy_command(const char *text);
 
 /* A tool of policies: gives out left_kib, and what domains want already, by weight, the highest
@@ -45,9 +45,10 @@ uint64_t policy_fill(struct round *round, uint64_t left_kib,
                      uint64_t (*floor_of)(const struct domain *),
                      uint64_t (*ceiling_of)(const struct domain *));
 
-/* Calls the policy, if the minimums fit; else they go by priority and weight. Checks what comes out: the sum, and the bounds. When it is wrong all of it is
- * rejected: every domain wants what it holds, and a negative errno is returned. Domains without
- * `shares` want what they hold in any case; those that are unhelpful, no more than their guarantee. */
+/* Calls the policy, if the minimums fit; else they go by priority and weight. Checks what comes out:
+ * the sum, and the bounds. When it is wrong all of it is rejected: every domain wants what it holds,
+ * and a negative errno is returned. Domains without `shares` want what they hold in any case; those
+ * that are unhelpful, no more than their guarantee. */
 int policy_decide(const struct policy *policy, struct round *round);
 
 /* The two ends of that call, for a policy that is no function. */
@@ -55,8 +56,8 @@ int policy_decide(const struct policy *policy, struct round *round);
 /* Every domain wants what it holds, as policy_decide() says. */
 void policy_hold(struct round *round);
 
-/* Returns 0; or, with the first domain that is wrong, -ERANGE when it wants what it may not have, or
- * -E2BIG when it wants more than those before it have left of share_kib. */
+/* Returns 0; or, with the first domain that is wrong, -ERANGE when it wants what it may not have,
+ * or -E2BIG when it wants more than those before it have left of share_kib. */
 int policy_check(const struct round *round, const struct domain **ret_culprit);
 
 #endif

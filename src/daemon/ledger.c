@@ -12,14 +12,14 @@
 /* Each is a request to the store, which takes some 30 us (measured), and domains wait meanwhile. */
 #define RECALLS_AT_ONCE 32
 
-/* A bill is kept so often: a crash loses no more than this. Twice the share of all bills that a round
- * is due to keep is enough when rounds come at odd times. */
+/* A bill is kept so often: a crash loses no more than this. Twice the share of all bills that a
+ * round is due to keep is enough when rounds come at odd times. */
 #define BILL_MS 60000
 #define BILLS_LEAST 16
 #define BILLS_TIMES 2
 
-/* More ends of domains than a round can tell are not told: then what is kept of the dead is looked for,
- * so often at most, and so much of it removed at once. */
+/* More ends of domains than a round can tell are not told: then what is kept of the dead is looked
+ * for, so often at most, and so much of it removed at once. */
 #define SWEEP_MS 60000
 #define SWEEP_MOST 256
 
@@ -128,7 +128,8 @@ static int keep_remedy(struct host *host, const struct domain *domain, const str
     return put(host, "remedies", domain->uuid, text);
 }
 
-/* False when it is none of this domain: one with its UUID lived before, and its CPUs died with it. */
+/* False when it is none of this domain: one with its UUID lived before, and its CPUs died with
+ * it. */
 static bool read_remedy(const char *text, uint32_t domid, struct remedy *ret_remedy)
 {
     struct remedy remedy = { .applied = true };
@@ -360,8 +361,8 @@ static void sweep_name(void *context, const char *name)
         (void)snprintf(sweep->names[sweep->count++], UUID_TEXT_SIZE, "%s", name);
 }
 
-/* Removes what is kept of domains that ended while nobody looked. Returns true when there may be more
- * of it. */
+/* Removes what is kept of domains that ended while nobody looked. Returns true when there may be
+ * more of it. */
 static bool sweep(const struct ledger *ledger, struct control *control)
 {
     struct host *host = control->engine->host;

@@ -38,8 +38,8 @@ void loop_free(struct loop *loop);
 int loop_run(struct loop *loop);
 void loop_stop(struct loop *loop);
 
-/* `signalled` is called for this signal, outside of the signal handler. At most 8 signals. Returns 0
- * or a negative errno. */
+/* `signalled` is called for this signal, outside of the signal handler. At most 8 signals. Returns
+ * 0 or a negative errno. */
 int loop_signal(struct loop *loop, int number);
 
 /* `due` is called once, so many ms from now, or earlier when that was asked for before. */
@@ -61,8 +61,8 @@ uid_t loop_client_uid(const struct loop_client *client);
 /* Sends text[0..len) and a newline. */
 void loop_send(struct loop_client *client, const char *text, size_t len);
 
-/* Sends text[0..len) and a newline to all clients that were subscribed. One that does not read is dropped when too much
- * waits for it. */
+/* Sends text[0..len) and a newline to all clients that were subscribed. One that does not read is
+ * dropped when too much waits for it. */
 void loop_subscribe(struct loop_client *client);
 void loop_publish(struct loop *loop, const char *text, size_t len);
 

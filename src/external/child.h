@@ -18,8 +18,9 @@ int child_start(char *const argv[], struct child **ret_child);
 
 /* Tells it a line (without its end) and waits for the answer at most so long. It must owe none.
  * Returns 0 with *ret_answer, without its end and child's own until the next call; -EAGAIN: it owes
- * the answer still; -EPIPE: it has ended; -EMSGSIZE: too long an answer; -EPROTO: more than was asked
- * for, or a NUL in it; or another negative errno. After all but -EAGAIN only child_end() is of use. */
+ * the answer still; -EPIPE: it has ended; -EMSGSIZE: too long an answer; -EPROTO: more than was
+ * asked for, or a NUL in it; or another negative errno. After all but -EAGAIN only child_end() is
+ * of use. */
 int child_ask(struct child *child, const char *line, size_t len, uint64_t wait_ms,
               const char **ret_answer);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
-/* Policies that are programs of the operator's own: each round goes to one as a line of JSON, and its
- * answer says what each domain should have (docs/external.md). It is the one policy that does I/O;
- * whatever it does costs a round no more than its deadline, and what it answers is checked as that of
- * any policy. */
+/* Policies that are programs of the operator's own: each round goes to one as a line of JSON, and
+ * its answer says what each domain should have (docs/external.md). It is the one policy that does
+ * I/O; whatever it does costs a round no more than its deadline, and what it answers is checked as
+ * that of any policy. */
 #ifndef BALLAST_EXTERNAL_H
 #define BALLAST_EXTERNAL_H
 
@@ -30,8 +30,8 @@ void external_free(struct external *external);
 bool external_is(const struct external *external, const char *policy);
 
 /* Asks the program, which it starts when it does not run, and waits at most wait_ms. Returns 0 with
- * want_kib of every domain and round->unpaced set. Else a negative errno: the program does not run, is
- * late or wrong, and another policy must decide. Notes an event when this begins, and when the
+ * want_kib of every domain and round->unpaced set. Else a negative errno: the program does not run,
+ * is late or wrong, and another policy must decide. Notes an event when this begins, and when the
  * program has answered well again for a while. */
 int external_decide(struct external *external, struct round *round, uint64_t wait_ms);
 
@@ -43,8 +43,8 @@ uint64_t external_failures(const struct external *external, const char **ret_why
 /* Writes what the program is told of a round. */
 void external_question(struct json *json, const struct round *round);
 
-/* Takes an answer in: want_kib of the domains that it names, and round->unpaced. Returns 0; -EINVAL when
- * it is none, with a sentence in error. */
+/* Takes an answer in: want_kib of the domains that it names, and round->unpaced. Returns 0; -EINVAL
+ * when it is none, with a sentence in error. */
 int external_answer(const char *text, struct round *round, char *error, size_t error_size);
 
 #endif

@@ -8,8 +8,8 @@
 #include "util/floor.h"
 
 /* The driver's own hysteresis: down by an eighth of the gap, so that what was committed only for a
- * moment ago is still there when it is wanted again, and what is idle can be paged out; up all of it at
- * once, since programs wait. */
+ * moment ago is still there when it is wanted again, and what is idle can be paged out; up all of
+ * it at once, since programs wait. */
 #define DOWN_SHARE 8
 
 /* A rise of so much is followed before SELFBALLOON_MS is over. dom0 moves nothing smaller. */
@@ -18,8 +18,9 @@
 /* Stalled for more than 1 % of the last 10 s: what it has committed is not all that it needs. */
 #define PRESSED_CENTI 100
 
-/* dom0's target and the driver's own differ by what the kernel does not know of: 448 KiB in a PVH guest,
- * nothing in a PV one (measured). More is none of that, but a size that the domain chose itself. */
+/* dom0's target and the driver's own differ by what the kernel does not know of: 448 KiB in a PVH
+ * guest, nothing in a PV one (measured). More is none of that, but a size that the domain chose
+ * itself. */
 #define OFFSET_MAX_KIB 4096
 
 #define PAGE_KIB 4
@@ -44,8 +45,8 @@ uint64_t selfballoon_step_kib(uint64_t current_kib, uint64_t goal_kib, uint64_t 
     return step_kib - step_kib % PAGE_KIB;
 }
 
-/* A node that holds one number. Returns 0, -ENOENT when there is none, or another when the store does
- * not answer. */
+/* A node that holds one number. Returns 0, -ENOENT when there is none, or another when the store
+ * does not answer. */
 static int read_number(int store, const char *node, uint64_t *ret_value)
 {
     char text[32];

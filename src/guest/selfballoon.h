@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* A domain that sizes itself by the memory that it has committed, as the self-balloon driver of 2008
- * did, within what dom0 allows: never above memory/target, and only if memory/selfballoon does not
- * say no. Only dom0 can write below memory/. */
+/* A domain that sizes itself by the memory that it has committed, as the self-balloon driver of
+ * 2008 did, within what dom0 allows: never above memory/target, and only if memory/selfballoon does
+ * not say no. Only dom0 can write below memory/. */
 #ifndef BALLAST_SELFBALLOON_H
 #define BALLAST_SELFBALLOON_H
 
@@ -26,8 +26,9 @@ struct selfballoon {
 /* What the domain would hold if it held no more than it has committed and what its kernel uses. */
 uint64_t selfballoon_goal_kib(const struct report *report, uint64_t kernel_kib);
 
-/* The next target on the way from current_kib to goal_kib: at once up, in steps down, and not down
- * while programs wait for memory. Never below floor_kib, and never above allowed_kib whatever else. */
+/* The next target on the way from current_kib to goal_kib: at once up, in steps down, and not
+ * down while programs wait for memory. Never below floor_kib, and never above allowed_kib
+ * whatever else. */
 uint64_t selfballoon_step_kib(uint64_t current_kib, uint64_t goal_kib, uint64_t floor_kib,
                               uint64_t allowed_kib, bool pressed);
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The real host: libxl for what the hypervisor counts and for the calls, the store (store.h) for what
- * the domains post. Pages, libxl's rc and its lists end in this file. */
+/* The real host: libxl for what the hypervisor counts and for the calls, the store (store.h) for
+ * what the domains post. Pages, libxl's rc and its lists end in this file. */
 #include <errno.h>
 #include <inttypes.h>
 #include <libxl.h>
@@ -547,8 +547,8 @@ out:
 
 /* ---- calls ---- */
 
-/* 0 when the domain is still the one that was observed; *ret_cap_kib: its cap. Between two connections
- * nothing is known. */
+/* 0 when the domain is still the one that was observed; *ret_cap_kib: its cap. Between two
+ * connections nothing is known. */
 static int look_again(struct host_xen *xen, const struct domain *domain, uint64_t *ret_cap_kib,
                       enum domain_phase *ret_phase)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The store, xenstored, over two connections: one for its events, one for all else. Once a connection is
- * lost nothing more comes of it, and store_open() makes another. */
+/* The store, xenstored, over two connections: one for its events, one for all else. Once a
+ * connection is lost nothing more comes of it, and store_open() makes another. */
 #ifndef BALLAST_STORE_H
 #define BALLAST_STORE_H
 
@@ -38,16 +38,16 @@ void store_take_events(struct store *store,
                        void (*take)(void *context, const char *path, const char *token),
                        void *context);
 
-/* Returns 0, -ENOENT when the node is not there, or another negative errno. The caller frees *ret_text,
- * which has a NUL after its *ret_len bytes. */
+/* Returns 0, -ENOENT when the node is not there, or another negative errno. The caller frees
+ * *ret_text, which has a NUL after its *ret_len bytes. */
 int store_read(struct store *store, const char *path, char **ret_text, size_t *ret_len);
 
-/* text NULL: removes the node and all below it, and it is no error when there is none. Returns 0 or a
- * negative errno. */
+/* text NULL: removes the node and all below it, and it is no error when there is none. Returns 0 or
+ * a negative errno. */
 int store_write(struct store *store, const char *path, const char *text);
 
-/* Calls each() for every name directly below path. Returns 0, also when there is none, or a negative
- * errno. */
+/* Calls each() for every name directly below path. Returns 0, also when there is none, or a
+ * negative errno. */
 int store_list(struct store *store, const char *path, void (*each)(void *context, const char *name),
                void *context);
 
