@@ -49,7 +49,7 @@ test_start() {
 }
 
 launch_others() {
-    launch two ballast vdc && launch three ballast vdd
+    launch_reserved two ballast vdc && launch_reserved three ballast vdd
 }
 
 # --- guests that size themselves ------------------------------------------------------------------
