@@ -131,6 +131,7 @@ static void share_surplus(struct round *round, uint64_t left_kib, uint64_t pool_
     if (round->taking)
         round->taken_ms = round->now_ms;
     quiet = round->taken_ms == 0 || round->now_ms - round->taken_ms >= QUIET_MS;
+    round->staying = !quiet;
     if (round->taking && round->urgent)
         keep_spare(round, smaller(left_kib, spare) * 1000 / spare);
     else if (quiet || round->taking)

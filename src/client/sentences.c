@@ -278,7 +278,7 @@ static void say_step(struct page *page, const struct answer *answer, size_t numb
         { "guarantee", "The guarantee" },
         { "core", "What it would miss at once" },
         { "room", "Room to grow" },
-        { "surplus", "What nobody needs, by weight" },
+        { "surplus", "What nobody needs" },
     };
     int64_t asked = get(step, "asked_kib");
     int64_t held = get(step, "held_kib");
@@ -305,6 +305,10 @@ static void say_step(struct page *page, const struct answer *answer, size_t numb
     else if (has(step, "level_kib"))
         say(page, "Policy", "   A weight of 256 brings %s; it has %" PRId64 ".",
             MIB(get(step, "level_kib")), get(answer->domain, "weight"));
+    else if (surplus && held < asked)
+        say(page, "Policy",
+            "   It stays where it is until somebody needs it; when nobody had to give for a "
+            "minute, it goes by weight.");
     if (surplus && held < asked)
         say(page, "Policy", "   %s are kept free, so that growth is served at once.",
             MIB(get(step, "left_kib")));

@@ -125,11 +125,6 @@ static uint64_t core_of_bottom(const struct domain *domain)
     return smaller(domain->core_kib, domain->bottom_kib);
 }
 
-static uint64_t need_of_bottom(const struct domain *domain)
-{
-    return smaller(domain->need_kib, domain->bottom_kib);
-}
-
 static uint64_t wanted(const struct domain *domain)
 {
     return domain->want_kib;
@@ -153,7 +148,6 @@ static void share_minimums(struct round *round)
             round->domains[i].want_kib = 0;
     }
     left_kib = policy_fill(round, left_kib, nothing, core_of_bottom);
-    left_kib = policy_fill(round, left_kib, wanted, need_of_bottom);
     (void)policy_fill(round, left_kib, wanted, bottom);
     policy_note_step(round);
 }
@@ -163,6 +157,7 @@ static void share_minimums(struct round *round)
 void policy_hold(struct round *round)
 {
     round->steps = 0;
+    round->staying = false;
     for (size_t i = 0; i < round->count; i++) {
         struct domain *domain = &round->domains[i];
 

@@ -129,7 +129,8 @@ static void explain_step(struct json *json, const struct round *round, const str
     json_uint(json, "higher_kib", higher_kib);
     json_uint(json, "left_kib", left_kib);
     /* The level shows only in one that stands at it: neither at its floor nor at its ceiling. */
-    if (held_kib > before_kib && held_kib < asked_kib(domain, step))
+    if (held_kib > before_kib && held_kib < asked_kib(domain, step)
+        && !(step == STEP_SURPLUS && round->staying))
         json_uint(json, "level_kib",
                   counted_kib(round, domain, step) * LEVEL_WEIGHT / domain->limits.weight);
     else

@@ -121,6 +121,24 @@ static void test_share(void)
     model_free_all(&model);
 }
 
+/* While needs change, what nobody needs stays where it is. */
+static void test_surplus_stays(void)
+{
+    model_init(&model, 1300 * MIB);
+    for (size_t i = 0; i < 3; i++)
+        model_add(&model, i, 256 * MIB, 1024 * MIB, 100 * MIB);
+    model_run(&model, 60000);
+    model.guests[1].used_kib = 600 * MIB;
+    model_run(&model, 20000);
+    explain(0);
+    SAYS("4. What nobody needs: up to ");
+    SAYS("It stays where it is until somebody needs it");
+    model_run(&model, 60000);
+    explain(0);
+    SAYS("A weight of 256 brings ");
+    model_free_all(&model);
+}
+
 /* One grows, since the memory is there; one waits, since others have yet to let it go. */
 static void test_growing_and_waiting(void)
 {
@@ -354,6 +372,7 @@ int main(int argc, char **argv)
     check_init(argc, argv);
     check_run("one that has its share of the surplus", test_surplus);
     check_run("one that has its share of too little", test_share);
+    check_run("surplus that stays where it is", test_surplus_stays);
     check_run("one that grows, and one that waits", test_growing_and_waiting);
     check_run("one that does not give, and one that cannot", test_unhelpful_and_stalled);
     check_run("one that starts, and one below its minimum", test_starting_silent_and_short);
