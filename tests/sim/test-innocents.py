@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: ISC
-"""Honest domains under ordinary load are not accused: a short version of tests/bench/bench-innocents.py.
+"""Honest domains under ordinary load are not accused: tests/bench/bench-innocents.py for a few hours.
 BALLAST_LONG=1: a hundred hours."""
 
 import os
