@@ -321,6 +321,7 @@ static void guard(struct round *round)
         round->guard[k] = as_guard_domain(round, &round->domains[round->guard_index[k]]);
     round->call_count = guard_plan(&host, round->guard, round->count, round->calls);
     round->waiting = false;
+    round->missing = false;
     for (size_t k = 0; k < round->count; k++) {
         const struct guard_domain *planned = &round->guard[k];
         struct domain *domain = &round->domains[round->guard_index[k]];
@@ -328,8 +329,10 @@ static void guard(struct round *round)
         domain->grant_kib = domain->target_kib;
         if (planned->fixed)
             continue;
-        round->waiting |=
-            planned->grant_cap_kib + GUARD_STEP_KIB <= planned->goal_kib + planned->slack_kib;
+        if (planned->grant_cap_kib + GUARD_STEP_KIB > planned->goal_kib + planned->slack_kib)
+            continue;
+        round->waiting = true;
+        round->missing |= planned->grant_cap_kib < domain->core_kib;
     }
     for (size_t c = 0; c < round->call_count; c++)
         round->domains[round->guard_index[round->calls[c].index]].grant_kib =

@@ -61,7 +61,7 @@ static uint64_t worth_kib(const struct domain *domain)
     return larger(2 * STEP_KIB, domain->target_kib / (SMALL_SHARE / 2));
 }
 
-/* A change that is not worth a call now; but no error stays for good, and where somebody waits for
+/* A change that is not worth a call now; but no error stays for good, and where somebody misses
  * memory the others let go what they have too much, all but a crumb each. */
 static bool too_small(const struct round *round, struct domain *domain, uint64_t wanted)
 {
@@ -79,7 +79,7 @@ static bool too_small(const struct round *round, struct domain *domain, uint64_t
     /* Of many that each give a little, none would. */
     if (round->urgent && exact < domain->target_kib)
         return false;
-    if (round->waiting && change >= STEP_KIB && exact + CRUMB_KIB <= domain->target_kib)
+    if (round->missing && change >= STEP_KIB && exact + CRUMB_KIB <= domain->target_kib)
         return false;
     if (domain->small_ms == 0)
         domain->small_ms = round->now_ms;

@@ -342,6 +342,7 @@ struct round {
     uint64_t share_kib;
     bool minimums_fit;
     bool waiting; /* after the last round somebody should have had more and it was not there */
+    bool missing; /* and misses it, not only room to grow */
     bool urgent;  /* a guarantee or a reservation waits, or headroom is negative: full speed */
 
     /* reservations, which stay from round to round */

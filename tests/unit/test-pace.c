@@ -98,7 +98,7 @@ static void test_small_changes(void)
 
     domain->small_ms = 0;
     CHECK_EQ(goal_after(&round, 100), 512 * MIB);
-    round.waiting = true;
+    round.missing = true;
     CHECK_EQ(goal_after(&round, 100), 508 * MIB);
     round_free(&round);
 }
