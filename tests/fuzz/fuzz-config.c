@@ -59,7 +59,8 @@ static void check_config(const struct config *config)
     assert(config->idle_tax <= IDLE_TAX_MAX);
     assert(config->interval_ms >= 100 && config->interval_ms <= 60000);
     assert(config->gather_ms <= 1000 && config->grace_ms <= 3600000);
-    assert(config->reserve_kib <= FILL_KIB_MAX && config->pool_kib <= FILL_KIB_MAX);
+    assert(config->reserve_kib <= FILL_KIB_MAX);
+    assert(config->pool_kib == POOL_AUTO || config->pool_kib <= FILL_KIB_MAX);
     assert(config->rule_count <= CONFIG_RULES_MAX);
     check_limits(&config->defaults);
     check_apply(config);
