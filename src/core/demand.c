@@ -31,7 +31,7 @@
 
 /* Memory that is asked for now is there so much later, with the post after this one: a look of the agent,
  * the gathering, and two balloons that begin to move. */
-#define SERVE_MS 500
+#define SERVE_MS 300
 
 /* Need goes up within one post, and down with this time constant; what a domain would miss at once
  * (core) goes down sooner, so that others can have it who are short. What pressure added is a guess,
@@ -56,6 +56,12 @@
 #define DOUBT_FIRST 100
 #define DOUBT_MOST 900
 #define DOUBT_FADES_MS 600000
+
+/* What a has more than b. */
+static uint64_t above(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
 
 /* How much a count grew per second, 0 when it was not posted or went back. */
 static uint64_t per_second(uint64_t now, uint64_t before, uint64_t elapsed_ms)
@@ -83,15 +89,26 @@ static uint64_t margin_kib(const struct post *post)
     }
 }
 
-/* What the domain would use, had it all the memory that it wants: also what it swapped out. */
-static uint64_t appetite_kib(const struct post *post)
+static uint64_t swapped_kib(const struct post *post)
 {
     const struct report *report = &post->report;
 
-    if (report->swap_total_kib == REPORT_ABSENT || report->swap_free_kib == REPORT_ABSENT
-        || report->swap_free_kib > report->swap_total_kib)
-        return post->used_kib;
-    return post->used_kib + report->swap_total_kib - report->swap_free_kib;
+    if (report->swap_total_kib == REPORT_ABSENT || report->swap_free_kib == REPORT_ABSENT)
+        return 0;
+    return above(report->swap_total_kib, report->swap_free_kib);
+}
+
+/* By how much more it would use, had it all the memory that it wants, than at the post before. Who leaves
+ * nothing free of what he was given since shows no growth of his own by that, but by what he swapped out. */
+static uint64_t growth_kib(const struct domain *domain)
+{
+    const struct demand *before = &domain->demand;
+    uint64_t used = domain->post.used_kib, swapped = swapped_kib(&domain->post);
+    uint64_t grown = above(used + swapped, before->used_kib + before->swapped_kib);
+
+    if (domain->post.held_kib >= used + NEWS_KIB)
+        return grown;
+    return smaller(grown, before->room_kib + above(swapped, before->swapped_kib));
 }
 
 /* How much more it will use before it is served, if it goes on growing as it did. An agent of ours
@@ -99,8 +116,7 @@ static uint64_t appetite_kib(const struct post *post)
 static uint64_t rise_kib(const struct domain *domain, uint64_t elapsed_ms)
 {
     const struct post *post = &domain->post;
-    uint64_t now = appetite_kib(post), before = domain->demand.appetite_kib;
-    uint64_t rise = now - smaller(now, before);
+    uint64_t rise = growth_kib(domain);
     uint64_t over_ms = TIMING_LOOK_MS;
 
     if (elapsed_ms == 0 || post->dialect == DIALECT_SELFBALLOON)
@@ -108,7 +124,7 @@ static uint64_t rise_kib(const struct domain *domain, uint64_t elapsed_ms)
     if (post->dialect != DIALECT_BALLAST || elapsed_ms < 2 * TIMING_LOOK_MS)
         over_ms = larger(elapsed_ms, TIMING_LOOK_MS);
     else
-        rise -= smaller(rise, timing_matters_kib(&post->report));
+        rise = above(rise, timing_matters_kib(&post->report));
     return smaller(rise * SERVE_MS / over_ms, post->held_kib / 2);
 }
 
@@ -174,23 +190,24 @@ bool demand_has_news(const struct domain *domain)
     return distance(now, known) >= NEWS_KIB || asks_anew(domain);
 }
 
-/* How much more a stalling domain gets at once: the more the harder it stalls. 0: leave it. */
-static uint64_t boost_step_kib(const struct domain *domain, uint64_t stall, uint64_t swap_in)
-{
-    if (stall < STALL_HIGH && !(stall >= STALL_LOW && swap_in >= SWAP_IN_PAGES_PER_S))
-        return 0;
-    if (stall < 100)
-        return domain->post.held_kib / 16;
-    if (stall < 400)
-        return domain->post.held_kib / 8;
-    return domain->post.held_kib / 4;
-}
-
 /* What is free inside, by this post. */
 static uint64_t free_kib(const struct post *post)
 {
     return post->report.free_kib == REPORT_ABSENT ? post->report.available_kib
                                                   : post->report.free_kib;
+}
+
+/* How much more a stalling domain gets at once: the more the harder it stalls. 0: leave it. What is free
+ * inside already is part of it: a guest that swaps in stalls for a while although it has the memory. */
+static uint64_t boost_step_kib(const struct domain *domain, uint64_t stall, uint64_t swap_in)
+{
+    const struct post *post = &domain->post;
+    uint64_t part = stall < 100 ? 16 : stall < 400 ? 8 : 4;
+    uint64_t step = post->held_kib / part;
+
+    if (stall < STALL_HIGH && !(stall >= STALL_LOW && swap_in >= SWAP_IN_PAGES_PER_S))
+        return 0;
+    return step - smaller(step, free_kib(post));
 }
 
 /* Doubt fades with time, whatever it does. */
@@ -224,15 +241,17 @@ static void settle_plea(struct domain *domain)
     demand->plea_kib = 0;
 }
 
-/* What pressure adds beyond what the domain uses; it is to be explained when it has come. */
+/* What pressure adds beyond what the domain uses, not again before that can have come; it is to be explained when it has come. */
 static void plead(struct domain *domain, uint64_t step)
 {
     struct demand *demand = &domain->demand;
     const struct post *post = &domain->post;
 
     step = step * (1000 - demand->doubt) / 1000;
-    if (post->held_kib + step <= demand->raw_kib + demand->boost_kib)
+    if (post->held_kib + step <= demand->raw_kib + demand->boost_kib
+        || post->at_ms - demand->boost_ms < SERVE_MS)
         return;
+    demand->boost_ms = post->at_ms;
     demand->boost_kib = post->held_kib + step - demand->raw_kib;
     if (demand->plea_kib != 0)
         return;
@@ -266,7 +285,9 @@ static void take_post(struct domain *domain)
             plead(domain, step);
     }
     demand->post_ms = post->at_ms;
-    demand->appetite_kib = appetite_kib(post);
+    demand->used_kib = post->used_kib;
+    demand->swapped_kib = swapped_kib(post);
+    demand->room_kib = above(post->held_kib, post->used_kib);
     demand->stall_us = post->report.some_us;
     demand->swap_in_pages = post->report.swap_in_pages;
 }

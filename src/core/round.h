@@ -161,9 +161,11 @@ struct conduct {
 
 /* Stage estimate: the memory of the loop on one domain's posts. */
 struct demand {
-    uint64_t post_ms;      /* when the post came that was looked at last; 0: none yet */
-    uint64_t appetite_kib; /* used, or swapped out, by that post */
-    uint64_t stall_us;     /* counts of that post */
+    uint64_t post_ms;  /* when the post came that was looked at last; 0: none yet */
+    uint64_t used_kib; /* held and not droppable, by that post */
+    uint64_t swapped_kib;
+    uint64_t room_kib; /* held and not used */
+    uint64_t stall_us; /* counts of that post */
     uint64_t swap_in_pages;
     bool calm;      /* no pressure between the last two posts: the boost may go */
     uint32_t doubt; /* thousandths by which what pressure would add is cut: it asked without need */
@@ -178,6 +180,7 @@ struct demand {
     uint64_t core_kib;        /* what it would miss at once, let down slowly */
     uint64_t margin_kib;      /* room to grow into, by that post */
     uint64_t boost_kib;       /* what pressure added */
+    uint64_t boost_ms;        /* last time */
     uint64_t updated_ms;
 };
 

@@ -7,8 +7,8 @@
 #define CHANGE_SHARE 32
 #define CHANGE_SHARE_AVAILABLE 8
 
-/* Stall time since the last post that matters: 1 % of the time between two looks. */
-#define STALL_US (TIMING_LOOK_MS * 1000 / 100)
+/* Stall time since the last post that matters: 1 % of a quarter of a second. */
+#define STALL_US 2500
 
 /* Read again since the last post after it had been swapped out or dropped from the cache: 1 MiB. Of
  * a want of cache nothing else tells where the kernel counts no pressure. */

@@ -133,8 +133,8 @@ static void test_rise(void)
     post(&round, domain, 200 * MIB, 0);
     round.now_ms += TIMING_LOOK_MS;
     post(&round, domain, 220 * MIB, 0);
-    CHECK_EQ(domain->demand.rise_kib, 40 * MIB);
-    CHECK(domain->core_kib >= 260 * MIB);
+    CHECK_EQ(domain->demand.rise_kib, 60 * MIB);
+    CHECK_EQ(domain->core_kib, (280 + 12) * MIB);
     CHECK_EQ(domain->demand.core_kib, 220 * MIB); /* not to be let down slowly */
 
     /* Of a post that comes after a pause only what matters can have come before the last look. */
@@ -145,15 +145,16 @@ static void test_rise(void)
     CHECK_EQ(domain->demand.rise_kib, 0);
     round.now_ms += 9000;
     post(&round, domain, 249 * MIB, 0);
-    CHECK_EQ(domain->demand.rise_kib, 20 * MIB);
+    CHECK_EQ(domain->demand.rise_kib, 30 * MIB);
 
     /* It does not go on: nothing is posted. */
-    round.now_ms += 499;
+    round.now_ms += 299;
     demand_estimate(&round);
-    CHECK_EQ(domain->demand.rise_kib, 20 * MIB);
+    CHECK_EQ(domain->demand.rise_kib, 30 * MIB);
     round.now_ms += 1;
     demand_estimate(&round);
     CHECK_EQ(domain->demand.rise_kib, 0);
+    CHECK_EQ(domain->core_kib, (249 + 12) * MIB);
 
     domain->post.at_ms = round.now_ms;
     domain->post.report.swap_total_kib = 100 * MIB;
@@ -163,7 +164,7 @@ static void test_rise(void)
     domain->post.at_ms = round.now_ms;
     domain->post.report.swap_free_kib = 80 * MIB;
     demand_estimate(&round);
-    CHECK_EQ(domain->demand.rise_kib, 20 * MIB);
+    CHECK_EQ(domain->demand.rise_kib, 30 * MIB);
 
     /* What it swaps in again is no growth. */
     round.now_ms += TIMING_LOOK_MS;
@@ -177,6 +178,16 @@ static void test_rise(void)
     round.now_ms += TIMING_LOOK_MS;
     post(&round, domain, 512 * MIB, 0);
     CHECK_EQ(domain->demand.rise_kib, 256 * MIB);
+
+    /* Who says that he uses all that he was given shows no growth of his own by that. */
+    round.now_ms += TIMING_LOOK_MS;
+    domain->actual_kib = 600 * MIB;
+    post(&round, domain, 600 * MIB, 0);
+    CHECK_EQ(domain->demand.rise_kib, 0);
+    round.now_ms += TIMING_LOOK_MS;
+    domain->actual_kib = 660 * MIB;
+    post(&round, domain, 640 * MIB, 0);
+    CHECK_EQ(domain->demand.rise_kib, 120 * MIB);
     round_free(&round);
 }
 
@@ -196,16 +207,28 @@ static void test_pressure(void)
     post(&round, domain, 500 * MIB, stall_us);
     CHECK_EQ(domain->need_kib, need);
 
-    /* 50 % stall: a quarter more than it holds. */
+    /* 50 % stall: a quarter more than it holds, less what is free inside. */
     round.now_ms += 1000;
     stall_us += 500000;
     post(&round, domain, 500 * MIB, stall_us);
-    CHECK_EQ(domain->demand.core_kib, 640 * MIB);
+    CHECK_EQ(domain->demand.core_kib, 628 * MIB);
+
+    /* Not more before that can have come. */
+    round.now_ms += 250;
+    stall_us += 200000;
+    domain->actual_kib = 540 * MIB;
+    post(&round, domain, 540 * MIB, stall_us);
+    CHECK(domain->demand.core_kib < 675 * MIB);
+    round.now_ms += 50;
+    stall_us += 50000;
+    post(&round, domain, 540 * MIB, stall_us);
+    CHECK_EQ(domain->demand.core_kib, 675 * MIB);
+    domain->actual_kib = 512 * MIB;
 
     /* A count that goes back is no pressure. */
     round.now_ms += 1000;
     post(&round, domain, 500 * MIB, 5);
-    CHECK(domain->core_kib <= 640 * MIB);
+    CHECK(domain->core_kib <= 680 * MIB);
 
     /* When it is calm the boost goes. */
     for (int i = 0; i < 120; i++) {

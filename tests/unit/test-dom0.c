@@ -5,6 +5,7 @@
 
 #include "check.h"
 #include "host/dom0.h"
+#include "report/timing.h"
 
 static char root[] = "/tmp/ballast-test-XXXXXX";
 
@@ -37,12 +38,12 @@ static void test_posts(void)
 
     /* As an agent: not before the next look, nor when nothing changed; then at once. */
     put_meminfo(300000);
-    CHECK_EQ(dom0_post(&dom0, 1000000, 50100, &post), 0);
+    CHECK_EQ(dom0_post(&dom0, 1000000, 50000 + TIMING_LOOK_MS - 1, &post), 0);
     CHECK_EQ(post.used_kib, 400000);
-    CHECK_EQ(dom0_post(&dom0, 1000000, 50300, &post), 0);
+    CHECK_EQ(dom0_post(&dom0, 1000000, 50000 + TIMING_LOOK_MS, &post), 0);
     CHECK_EQ(post.used_kib, 700000);
     CHECK_EQ(dom0_post(&dom0, 1000000, 51000, &post), 0);
-    CHECK_EQ(post.at_ms, 50300);
+    CHECK_EQ(post.at_ms, 50000 + TIMING_LOOK_MS);
     CHECK_EQ(dom0_post(&dom0, 1000000, 61000, &post), 0);
     CHECK_EQ(post.at_ms, 61000);
     CHECK_EQ(post.report.seq, 3);
