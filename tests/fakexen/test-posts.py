@@ -9,6 +9,7 @@ from fakehost import MIB, FakeHostError, Host, Tap, stores, wait_for
 
 SIZE = 256 * MIB
 LIMIT = 512 * MIB
+HOST_MIB = 32768  # domains start without reservations: all may have their limit
 CONFIG = """
 reserve  = "64M"
 interval = "100ms"
@@ -163,7 +164,7 @@ def check_flood(host, store):
 
 for name in stores():
     try:
-        with Host(name, 16384) as fake_host:
+        with Host(name, HOST_MIB) as fake_host:
             for number in range(1, 6):
                 fake_host.play(f"create {number} pv {SIZE} {LIMIT}")
             fake_host.play(f"promise {64 * MIB}")
