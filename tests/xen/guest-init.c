@@ -8,8 +8,8 @@
  *   agent=none       posts nothing
  *   swap=yes         it has a disk, to swap to
  * Through the store it gets its orders, and tells how it is:
- *   data/work   "SIZE GROWTH SWEEP HOT" from dom0: hold SIZE MiB of memory, growing by at most GROWTH
- *               MiB/s, and use it, by touching SWEEP MiB/s of the first HOT MiB, round and round
+ *   data/work   "SIZE GROWTH SWEEP" from dom0: hold SIZE MiB of memory, growing by at most GROWTH
+ *               MiB/s, and use it, by touching SWEEP MiB/s of it, round and round
  *   data/attack the name of an attack (attacks.h) that it makes from now on; empty: none
  *   data/selfballoon "on" or "off": what is said so to the agent, from inside
  *   data/state  "held=MIB reached_ms=MS touched=MIB kills=N agents=N swap=MIB full_ms=MS uptime_ms=MS",
@@ -54,7 +54,6 @@ struct work {
     volatile unsigned size_mib;
     volatile unsigned growth_mib_s;
     volatile unsigned sweep_mib_s;
-    volatile unsigned hot_mib;
     volatile unsigned held_mib;
     volatile unsigned touched_mib;
     volatile uint64_t order_ms;   /* when SIZE was ordered */
@@ -174,7 +173,7 @@ static void worker(struct work *work)
     struct timespec tick = { .tv_nsec = 0 };
     char *area =
         mmap(NULL, (size_t)WORK_MAX_MIB << 20, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    size_t held = 0, hot, next = 0, touched = 0; /* pages */
+    size_t held = 0, next = 0, touched = 0; /* pages */
 
     if (area == MAP_FAILED)
         _exit(1);
@@ -194,10 +193,8 @@ static void worker(struct work *work)
         work->held_mib = (unsigned)(held / PAGES_PER_MIB);
         if (held == size && size > 0 && work->reached_ms == 0)
             work->reached_ms = now_ms() - work->order_ms;
-        hot = (size_t)work->hot_mib * PAGES_PER_MIB;
-        hot = hot < held ? hot : held;
-        for (size_t n = per_tick(work->sweep_mib_s); n > 0 && hot > 0; n--) {
-            if (next >= hot)
+        for (size_t n = per_tick(work->sweep_mib_s); n > 0 && held > 0; n--) {
+            if (next >= held)
                 next = 0;
             touch(area, next++);
             touched++;
@@ -269,10 +266,10 @@ static void start_swap(void)
 static void read_orders(struct work *work)
 {
     char text[64];
-    unsigned size, growth, sweep, hot;
+    unsigned size, growth, sweep;
 
     if (!store_request("data/work", NULL, text, sizeof(text))
-        || sscanf(text, "%u %u %u %u", &size, &growth, &sweep, &hot) != 4)
+        || sscanf(text, "%u %u %u", &size, &growth, &sweep) != 3)
         return;
     size = size < WORK_MAX_MIB ? size : WORK_MAX_MIB;
     if (size != work->size_mib) {
@@ -282,7 +279,6 @@ static void read_orders(struct work *work)
     work->size_mib = size;
     work->growth_mib_s = growth;
     work->sweep_mib_s = sweep;
-    work->hot_mib = hot;
 }
 
 /* An attack goes on until another one, or none, is ordered. */
@@ -409,7 +405,7 @@ int main(int argc, char **argv)
                 kills++;
                 work->size_mib = 0;
                 work->held_mib = 0;
-                store_write("data/work", "0 0 0 0");
+                store_write("data/work", "0 0 0");
                 worker_pid = start_worker(work);
             } else if (pid == agent_pid) {
                 agent_pid = 0;

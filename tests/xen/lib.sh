@@ -145,11 +145,11 @@ launch_reserved() {
     start_guest "$1" "$start_mib" "$maxmem_mib" "$2" "$3" "$4" && within 60 started "$1"
 }
 
-# load NAME SIZE_MIB [GROWTH_MIB_S [SWEEP_MIB_S [HOT_MIB]]]: see guest-init.c. On a busy machine, where
+# load NAME SIZE_MIB [GROWTH_MIB_S [SWEEP_MIB_S]]: see guest-init.c. On a busy machine, where
 # agent and daemon are slower too, it grows more slowly.
 load() {
     xenstore-write "/local/domain/$(domid "$1")/data/work" \
-        "$2 $((${3:-50} / patience)) ${4:-25} ${5:-$2}"
+        "$2 $((${3:-50} / patience)) ${4:-25}"
 }
 
 # attack NAME [WORD]: see attacks.h; without a word it ends
