@@ -24,7 +24,7 @@
 #define STANDING_MS 5000
 
 /* After a call that failed the domain is left alone so long, doubled each time, and told of once. */
-#define CALL_RETRY_FIRST_MS 500
+#define CALL_RETRY_FIRST_MS 100
 #define CALL_RETRY_MOST_MS 60000
 
 /* An external policy that is slower than this is broken, even where nobody waits for it. */
