@@ -9,6 +9,7 @@
 
 #include "client/client.h"
 #include "daemon/paths.h"
+#include "util/descriptors.h"
 
 struct subcommand {
     const char *name;
@@ -45,7 +46,7 @@ static void print_help(void)
          "  --version      show the version and leave");
 }
 
-static int try_help(const char *command)
+int client_try_help(const char *command)
 {
     fprintf(stderr, "Try 'ballast %s%s--help'.\n", command, *command ? " " : "");
     return EXIT_FAILURE;
@@ -67,12 +68,12 @@ int client_options(int argc, char **argv, const char *help, int arguments_max, b
             return EXIT_SUCCESS;
         }
         if (option != 'j')
-            return try_help(argv[0]);
+            return client_try_help(argv[0]);
         *json = true;
     }
     if (argc - optind > arguments_max) {
         fprintf(stderr, "ballast: unexpected argument '%s'\n", argv[optind + arguments_max]);
-        return try_help(argv[0]);
+        return client_try_help(argv[0]);
     }
     return -1;
 }
@@ -83,7 +84,7 @@ static int run(int argc, char **argv)
         if (!strcmp(subcommands[i].name, argv[0]))
             return subcommands[i].main(argc, argv);
     fprintf(stderr, "ballast: no command '%s'\n", argv[0]);
-    return try_help("");
+    return client_try_help("");
 }
 
 /* What could not be written, to a full disk say, was not shown. */
@@ -105,6 +106,7 @@ int main(int argc, char **argv)
     };
     int option;
 
+    descriptors_fill();
     while ((option = getopt_long(argc, argv, "+", table, NULL)) != -1) {
         switch (option) {
         case 's':
@@ -112,17 +114,17 @@ int main(int argc, char **argv)
             break;
         case 'h':
             print_help();
-            return EXIT_SUCCESS;
+            return shown(EXIT_SUCCESS);
         case 'v':
             puts("ballast " PACKAGE_VERSION);
-            return EXIT_SUCCESS;
+            return shown(EXIT_SUCCESS);
         default:
-            return try_help("");
+            return client_try_help("");
         }
     }
     if (optind == argc) {
         fputs("ballast: a command is missing\n", stderr);
-        return try_help("");
+        return client_try_help("");
     }
     return shown(run(argc - optind, argv + optind));
 }

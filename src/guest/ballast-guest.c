@@ -18,6 +18,7 @@
 #include "guest/xenbus.h"
 #include "report/report.h"
 #include "report/timing.h"
+#include "util/descriptors.h"
 
 /* After a failure the store is tried again so much later. */
 #define RETRY_MS 2000
@@ -252,6 +253,7 @@ int main(int argc, char **argv)
     int option;
     int r;
 
+    descriptors_fill();
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 'h':
