@@ -18,6 +18,7 @@
 #include "daemon/service.h"
 #include "host/host-sim.h"
 #include "host/scenario.h"
+#include "util/descriptors.h"
 #include "util/log.h"
 #include "util/units.h"
 
@@ -303,11 +304,13 @@ int main(int argc, char **argv)
     struct options options;
     int r;
 
+    descriptors_fill();
     r = read_options(argc, argv, &options);
     if (r >= 0)
         return r;
     log_open(false, options.verbose);
     (void)signal(SIGPIPE, SIG_IGN);
+    (void)signal(SIGXFSZ, SIG_IGN); /* a log that may not grow is no reason to end */
     config_init(&state.config);
     r = remember_paths(&options, &state);
     if (r == 0)

@@ -41,20 +41,26 @@ static void wait_for_child(int fd, pid_t child)
     _exit(EXIT_FAILURE);
 }
 
+static int background_fail(int error)
+{
+    log_error("cannot go to the background: %s", strerror(error));
+    return -error;
+}
+
 int service_background(void)
 {
     int ends[2];
     pid_t child;
 
     if (pipe2(ends, O_CLOEXEC) < 0)
-        return -errno;
+        return background_fail(errno);
     child = fork();
     if (child < 0) {
-        int r = -errno;
+        int error = errno;
 
         (void)close(ends[0]);
         (void)close(ends[1]);
-        return r;
+        return background_fail(error);
     }
     if (child > 0) {
         (void)close(ends[1]);
@@ -230,6 +236,8 @@ int service_listen(const char *path)
 
     if (r == -EBUSY)
         log_error("%s: in use; another ballastd answers there", path);
+    else if (r == -EADDRINUSE)
+        log_error("%s: something is there that is no socket", path);
     else if (r < 0)
         log_error("%s: %s", path, strerror(-r));
     return r;

@@ -60,6 +60,7 @@ static int set_signals(posix_spawnattr_t *attributes)
     (void)sigemptyset(&mask);
     (void)sigemptyset(&defaults);
     (void)sigaddset(&defaults, SIGPIPE);
+    (void)sigaddset(&defaults, SIGXFSZ);
     (void)sigaddset(&defaults, SIGHUP);
     (void)sigaddset(&defaults, SIGINT);
     (void)sigaddset(&defaults, SIGTERM);

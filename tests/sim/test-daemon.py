@@ -330,6 +330,7 @@ def process_life():
                              timeout=PATIENCE, check=False)
     tap.ok(refused.returncode == 1 and os.path.isfile(daemon.socket),
            "a file in the socket's place is left alone")
+    tap.ok("is no socket" in refused.stderr, "... and said to be none")
 
 
 def background():
@@ -348,6 +349,36 @@ def background():
            "a second one tells why it does not start, on standard error")
     os.kill(pid, signal.SIGTERM)
     wait_for(lambda: not os.path.exists(daemon.pidfile), "the daemon to end")
+
+    started = subprocess.run(daemon.command("--verbose"), timeout=PATIENCE, check=False,
+                             preexec_fn=lambda: os.closerange(0, 3))
+    tap.equal(started.returncode, 0, "started without input, output and error: as well")
+    pid = daemon.ask("query-status")["return"]["pid"]
+    with open(daemon.pidfile, encoding="ascii") as file:
+        tap.equal(file.read(), f"{pid}\n", "... nothing else is in the pid file")
+    os.kill(pid, signal.SIGTERM)
+    wait_for(lambda: not os.path.exists(daemon.pidfile), "the daemon to end")
+
+    user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] * (os.getuid() == 0)
+    refused = subprocess.run([*user, "prlimit", "--nproc=0", *daemon.command()], text=True,
+                             stderr=subprocess.PIPE, timeout=PATIENCE, check=False)
+    tap.ok(refused.returncode == 1 and refused.stderr, "it says so when it can start no process")
+
+
+def short_log():
+    """A log that may not grow any more."""
+    daemon = Daemon()
+    limit = (4096, 4096)
+    with open(daemon.log, "ab") as log:
+        daemon.process = subprocess.Popen(
+            daemon.command("--foreground"), stderr=log,
+            preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, limit))
+    wait_for(daemon.answers, "the daemon to answer")
+    for i in range(200):
+        daemon.ask("set", domain="web1", weight=1 + i)
+    tap.equal(os.path.getsize(daemon.log), limit[0], "a log that has reached its limit")
+    tap.ok(served(daemon), "... does not end the daemon")
+    tap.equal(daemon.stop(), 0, "... which ends well")
 
 
 def reloads():
@@ -457,7 +488,7 @@ def main():
     log = daemon.logged()
     if not tap.ok("ERROR" not in log and "runtime error" not in log, "no sanitizer has complained"):
         tap.note(log)
-    for test in (process_life, background, reloads, checks, dry_run, service_manager):
+    for test in (process_life, background, short_log, reloads, checks, dry_run, service_manager):
         test()
     tap.done()
 
