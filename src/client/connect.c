@@ -16,6 +16,8 @@
 /* 32,752 domains of 600 bytes are 20 MB. */
 #define ANSWER_MAX ((size_t)64 * 1024 * 1024)
 
+volatile sig_atomic_t connect_interrupted;
+
 struct connection {
     int fd;
     const char *path;
@@ -117,11 +119,13 @@ static int read_more(struct connection *connection)
     do
         n = recv(connection->fd, connection->buffer + connection->len,
                  connection->room - connection->len - 1, 0);
-    while (n < 0 && errno == EINTR);
+    while (n < 0 && errno == EINTR && !connect_interrupted);
     if (n > 0) {
         connection->len += (size_t)n;
         return 0;
     }
+    if (n < 0 && errno == EINTR)
+        return -EINTR;
     if (n == 0)
         say(connection, "the daemon has closed the connection");
     else if (errno == EAGAIN)

@@ -3,6 +3,7 @@
 #ifndef BALLAST_CONNECT_H
 #define BALLAST_CONNECT_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -10,6 +11,10 @@
 
 /* A daemon that is alive answers between two rounds, which are short. */
 #define CONNECT_ANSWER_S 10
+
+/* Set by the handler of a signal that is to end us: then nothing is waited for any more, and what
+ * fails for that reason says nothing. */
+extern volatile sig_atomic_t connect_interrupted;
 
 struct connection;
 

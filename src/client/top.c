@@ -63,11 +63,9 @@ struct top {
     bool ended;
 };
 
-static volatile sig_atomic_t interrupted;
-
 static void on_signal(int number)
 {
-    interrupted = 1;
+    connect_interrupted = 1;
 }
 
 static int lines_of_terminal(void)
@@ -213,7 +211,7 @@ static void wait_or_key(struct top *top)
 {
     struct pollfd input = { .fd = top->keys ? STDIN_FILENO : -1, .events = POLLIN };
 
-    if (!interrupted && poll(&input, 1, (int)top->delay_ms) > 0)
+    if (!connect_interrupted && poll(&input, 1, (int)top->delay_ms) > 0)
         take_keys(top);
 }
 
@@ -238,10 +236,10 @@ static int show(struct connection *connection, struct top *top)
     for (int64_t i = 0; top->iterations == 0 || i < top->iterations; i++) {
         if (i > 0)
             wait_or_key(top);
-        if (top->ended || interrupted)
+        if (top->ended || connect_interrupted)
             break;
         if (look(connection, top) < 0)
-            return EXIT_FAILURE;
+            return connect_interrupted ? EXIT_SUCCESS : EXIT_FAILURE;
     }
     return EXIT_SUCCESS;
 }
@@ -249,9 +247,11 @@ static int show(struct connection *connection, struct top *top)
 /* Shows on a screen of its own, and leaves the terminal as it was. What went wrong is said after. */
 static int show_live(struct connection *connection, struct top *top)
 {
+    static char said[4096]; /* what goes wrong meanwhile: it is shown on the screen that stays */
     struct termios before, raw;
     int status;
 
+    (void)setvbuf(stderr, said, _IOFBF, sizeof(said));
     top->keys = tcgetattr(STDIN_FILENO, &before) == 0;
     if (top->keys) {
         raw = before;
@@ -264,6 +264,8 @@ static int show_live(struct connection *connection, struct top *top)
     fflush(stdout);
     if (top->keys)
         (void)tcsetattr(STDIN_FILENO, TCSANOW, &before);
+    (void)fflush(stderr);
+    (void)setvbuf(stderr, NULL, _IONBF, 0);
     return status;
 }
 
@@ -298,13 +300,16 @@ static int read_options(int argc, char **argv, struct top *top)
         switch (option) {
         case 'd':
             if (read_delay(optarg, &top->delay_ms) < 0) {
-                fprintf(stderr, "ballast: --delay %s: expected a time such as 500ms\n", optarg);
+                fprintf(stderr,
+                        "ballast: --delay %s: expected a time such as 500ms, 100ms at least\n",
+                        optarg);
                 return EXIT_FAILURE;
             }
             break;
         case 'i':
             if (units_parse_int(optarg, 1, INT64_MAX, &top->iterations) < 0) {
-                fprintf(stderr, "ballast: --iterations %s: expected a whole number\n", optarg);
+                fprintf(stderr, "ballast: --iterations %s: expected a whole number from 1\n",
+                        optarg);
                 return EXIT_FAILURE;
             }
             break;
@@ -315,12 +320,12 @@ static int read_options(int argc, char **argv, struct top *top)
             fputs(help, stdout);
             return EXIT_SUCCESS;
         default:
-            return EXIT_FAILURE;
+            return client_try_help("top");
         }
     }
     if (optind < argc) {
         fprintf(stderr, "ballast: unexpected argument '%s'\n", argv[optind]);
-        return EXIT_FAILURE;
+        return client_try_help("top");
     }
     return -1;
 }
