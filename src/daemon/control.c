@@ -25,6 +25,24 @@ struct json *control_greeting(const struct control *control)
     return json;
 }
 
+/* No command takes so many arguments. */
+#define MEMBERS_MAX 32
+
+/* A member that stands twice is a mistake: which of the two was meant cannot be known. */
+static int check_members(const struct json_value *map, struct fault *fault)
+{
+    const char *key;
+
+    for (size_t i = 0; (key = json_key_at(map, i)); i++) {
+        if (i == MEMBERS_MAX)
+            return fault_set(fault, FAULT_REQUEST, "too many members; expected at most %d",
+                             MEMBERS_MAX);
+        if (json_get(map, key) != json_value_at(map, i))
+            return fault_set(fault, FAULT_REQUEST, "\"%.64s\" stands twice; expected once", key);
+    }
+    return 0;
+}
+
 /* What is said in a request, when it is one: {"execute": NAME, "arguments": {...}, "id": any}. */
 static int check_request(const struct json_value *request, struct fault *fault)
 {
@@ -41,7 +59,9 @@ static int check_request(const struct json_value *request, struct fault *fault)
         return fault_set(fault, FAULT_REQUEST, "\"execute\" must be the name of a command");
     if (arguments && !json_is_map(arguments))
         return fault_set(fault, FAULT_REQUEST, "\"arguments\" must be an object");
-    return 0;
+    if (check_members(request, fault) < 0)
+        return -EINVAL;
+    return check_members(arguments, fault);
 }
 
 static int execute(struct control *control, struct control_peer *peer,
