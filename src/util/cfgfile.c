@@ -197,12 +197,18 @@ static void scan_name(struct scanner *scanner)
 
 static void refuse_mark(struct scanner *scanner)
 {
-    char what[128];
+    unsigned char mark = (unsigned char)*scanner->at;
+    char what[160], shown[16];
 
+    if (mark == '\r') {
+        refuse_line(scanner, "a carriage return; expected lines that end as Unix ends them");
+        return;
+    }
+    (void)snprintf(shown, sizeof(shown), isprint(mark) ? "'%c'" : "the byte 0x%02x", mark);
     (void)snprintf(what, sizeof(what),
-                   "'%c' is not understood; expected NAME = \"TEXT\", "
+                   "%s is not understood; expected NAME = \"TEXT\", "
                    "NAME = NUMBER or NAME = [ \"TEXT\", ... ]",
-                   isprint((unsigned char)*scanner->at) ? *scanner->at : '?');
+                   shown);
     refuse_line(scanner, what);
 }
 

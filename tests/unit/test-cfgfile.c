@@ -177,7 +177,8 @@ static void test_syntax(void)
         { "a = \"\\0\"\n", 1, "unknown escape" },
         { "a = \"\\x\"\n", 1, "unknown escape" },
         { "a = 'x\x1b[31m'\n", 1, "control character" },
-        { "a = 1\r\n", 1, "not understood" },
+        { "a = 1\r\n", 1, "carriage return" },
+        { "\xef\xbb\xbfx = 1\n", 1, "the byte 0xef is not understood" },
         { "a + = 1\n", 1, "not understood" },
     };
 
