@@ -121,9 +121,12 @@ int events_main(int argc, char **argv)
             fputs(help, stdout);
             return EXIT_SUCCESS;
         default:
-            fputs(help, stderr);
-            return EXIT_FAILURE;
+            return client_try_help("events");
         }
+    }
+    if (optind < argc) {
+        fprintf(stderr, "ballast: unexpected argument '%s'\n", argv[optind]);
+        return client_try_help("events");
     }
     connection = connect_open(client_socket);
     if (!connection)

@@ -93,8 +93,7 @@ static int read_option(int option, struct options *options)
         fputs(reserve_help, stdout);
         return EXIT_SUCCESS;
     default:
-        fputs("Try 'ballast reserve --help'.\n", stderr);
-        return EXIT_FAILURE;
+        return client_try_help("reserve");
     }
 }
 
@@ -125,8 +124,10 @@ static int read_options(int argc, char **argv, struct options *options)
     }
     if (!size && optind < argc)
         return bad("the word", argv[optind], "a SIZE before '--'");
-    if (!size)
-        return read_option('?', options);
+    if (!size) {
+        fputs("ballast: a SIZE is missing\n", stderr);
+        return client_try_help("reserve");
+    }
     status = read_size(size, &options->request.least_kib);
     if (status >= 0)
         return status;
@@ -319,8 +320,12 @@ int release_main(int argc, char **argv)
 
     if (status >= 0)
         return status;
-    if (optind == argc || units_parse_int(argv[optind], 1, INT64_MAX, &id) < 0)
-        return bad("the reservation", optind == argc ? "" : argv[optind], "its number");
+    if (optind == argc) {
+        fputs("ballast: the number of a reservation is missing\n", stderr);
+        return client_try_help("release");
+    }
+    if (units_parse_int(argv[optind], 1, INT64_MAX, &id) < 0)
+        return bad("the reservation", argv[optind], "its number");
     connection = connect_open(client_socket);
     if (!connection)
         return EXIT_FAILURE;

@@ -106,7 +106,7 @@ int set_main(int argc, char **argv)
             return EXIT_SUCCESS;
         }
         if (option != 'j')
-            return EXIT_FAILURE;
+            return client_try_help("set");
         json = true;
     }
     if (optind == argc) {

@@ -8,6 +8,8 @@ import os
 import pty
 import re
 import select
+import signal
+import socket
 import struct
 import subprocess
 import sys
@@ -143,6 +145,29 @@ def live(daemon):
     tap.ok(lines, "status on a terminal")
 
 
+def live_without_daemon():
+    """What a user of top sees when the daemon hangs, and when it dies."""
+    daemon = Daemon()
+    os.mkdir(os.path.dirname(daemon.socket))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as silent:
+        silent.bind(daemon.socket)
+        silent.listen()
+        terminal = Terminal(daemon, 100, 30, "top")
+        with silent.accept()[0] as client:
+            client.sendall(b'{"ballast":{"version":"0"}}\n')
+            client.recv(4096)
+            os.write(terminal.fd, b"\x03")
+            tap.equal(terminal.end(), 0, "top: an interrupt ends it while the daemon is silent")
+
+    daemon.start()
+    terminal = Terminal(daemon, 100, 30, "top", "--delay", "100ms")
+    terminal.read_until(r"(?s)\033\[J.*\033\[J")
+    daemon.stop(signal.SIGKILL)
+    tap.equal(terminal.end(), 1, "top: fails when the daemon dies")
+    tap.ok("ballast: " in terminal.text.split("\033[?1049l")[1],
+           "... and says why when it has left its screen")
+
+
 def plain_top(daemon):
     run = daemon.ballast("top", "--iterations", "3", "--delay", "100ms")
     tap.equal((run.returncode, run.stdout.count("ballastd 0")), (0, 3),
@@ -230,6 +255,17 @@ def check(daemon):
         run = subprocess.run([os.path.join(BUILD, "ballast"), "check", "--json", good], stdout=full,
                              stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False)
     tap.ok(run.returncode == 1 and "cannot be written" in run.stderr, "output to a full disk")
+    for arguments in (["events"], ["top", "--iterations", "1"], ["--help"]):
+        run = subprocess.run([os.path.join(BUILD, "ballast"), "--socket", daemon.socket, *arguments],
+                             stderr=subprocess.PIPE, text=True, timeout=PATIENCE, check=False,
+                             preexec_fn=lambda: os.close(1))
+        tap.ok(run.returncode == 1 and "cannot be written" in run.stderr,
+               f"{' '.join(arguments)} without an output")
+    for arguments, said in ((["reserve"], "SIZE is missing"), (["release"], "number"),
+                            (["events", "more"], "unexpected argument"), (["top", "--no"], "Try"),
+                            (["top", "--delay", "1ms"], "100ms at least")):
+        run = daemon.ballast(*arguments)
+        tap.ok(run.returncode == 1 and said in run.stderr, f"{' '.join(arguments)}: {said}")
     tap.equal(daemon.ballast("nonsense").returncode, 1, "an unknown command")
     tap.equal(daemon.ballast().returncode, 1, "no command")
 
@@ -240,6 +276,7 @@ def main():
         test(daemon)
     daemon.stop()
     trouble()
+    live_without_daemon()
     tap.done()
 
 
