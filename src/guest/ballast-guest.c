@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/sysinfo.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -157,6 +158,42 @@ static int size_domain(struct selfballoon *selfballoon, int store, const struct 
     return 0;
 }
 
+struct glance {
+    uint64_t free_kib;
+    uint64_t swap_free_kib;
+};
+
+static struct glance glance(void)
+{
+    struct sysinfo info = { .mem_unit = 1 };
+
+    (void)sysinfo(&info);
+    return (struct glance){
+        .free_kib = (uint64_t)info.freeram * info.mem_unit / 1024,
+        .swap_free_kib = (uint64_t)info.freeswap * info.mem_unit / 1024,
+    };
+}
+
+static bool differs(uint64_t now_kib, uint64_t before_kib)
+{
+    return (now_kib > before_kib ? now_kib - before_kib : before_kib - now_kib)
+           >= TIMING_GLANCE_KIB;
+}
+
+/* Until memory moves, but not for long. */
+static void wait_for_change(void)
+{
+    struct glance before = glance();
+    uint64_t end_ms = now_ms() + TIMING_READ_MS;
+    struct glance now;
+
+    do {
+        sleep_ms(TIMING_LOOK_MS);
+        now = glance();
+    } while (!stopping && now_ms() < end_ms && !differs(now.free_kib, before.free_kib)
+             && !differs(now.swap_free_kib, before.swap_free_kib));
+}
+
 static void run(const struct procfs *procfs)
 {
     struct selfballoon selfballoon = { .on = false };
@@ -174,7 +211,7 @@ static void run(const struct procfs *procfs)
         if (r >= 0)
             r = size_domain(&selfballoon, store, procfs, &report);
         if (r == 0 && !timing_due(&report, seq ? &posted : NULL, now_ms() - posted_ms)) {
-            sleep_ms(TIMING_LOOK_MS);
+            wait_for_change();
             continue;
         }
         if (r >= 0) {
@@ -191,7 +228,10 @@ static void run(const struct procfs *procfs)
             store = -1;
         }
         tell(r);
-        sleep_ms(r < 0 ? RETRY_MS : TIMING_LOOK_MS);
+        if (r < 0)
+            sleep_ms(RETRY_MS);
+        else
+            wait_for_change();
     }
     selfballoon_end(&selfballoon, procfs);
     if (store >= 0) {
