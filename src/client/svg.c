@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "host/host-sim.h"
+#include "util/utf8.h"
 
 #define COLUMNS 800
 #define MIB 1024
@@ -98,7 +99,8 @@ static double y_of(const struct box *box, double value)
 /* Names are what somebody wrote into a file. */
 static void put_text(FILE *out, const char *text)
 {
-    for (; *text; text++) {
+    for (size_t length = 1; *text; text += length ? length : 1) {
+        length = utf8_length(text);
         switch (*text) {
         case '<':
             fputs("&lt;", out);
@@ -110,8 +112,10 @@ static void put_text(FILE *out, const char *text)
             fputs("&amp;", out);
             break;
         default:
-            if ((unsigned char)*text >= 0x20)
-                fputc(*text, out);
+            if (length == 0)
+                fputc('?', out);
+            else if ((unsigned char)*text >= 0x20)
+                fwrite(text, 1, length, out);
         }
     }
 }
@@ -483,5 +487,7 @@ int svg_draw(const struct trace *trace, const struct scenario *scenario, const s
     put_strips(out, trace, scenario, host, &grid, values);
     fputs("</svg>\n", out);
     free(values);
+    if (fflush(out) != 0)
+        return -errno;
     return ferror(out) ? -EIO : 0;
 }

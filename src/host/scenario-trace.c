@@ -171,13 +171,13 @@ static char *path_of(const char *scenario, const char *name)
 static FILE *open_file(const char *path)
 {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat stat;
+    struct stat stat = { .st_mode = 0 };
     FILE *file = NULL;
 
     if (fd >= 0 && fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode))
         file = fdopen(fd, "r");
-    else
-        errno = fd < 0 ? errno : EINVAL;
+    else if (fd >= 0)
+        errno = S_ISDIR(stat.st_mode) ? EISDIR : EINVAL;
     if (!file && fd >= 0)
         (void)close(fd);
     return file;

@@ -23,7 +23,8 @@ tap = Tap()
 def simulate(*arguments):
     """A run that ended by itself."""
     return subprocess.run([os.path.join(BUILD, "ballast"), "simulate", *map(str, arguments)],
-                          capture_output=True, text=True, timeout=PATIENCE, check=False)
+                          capture_output=True, text=True, errors="replace", timeout=PATIENCE,
+                          check=False)
 
 
 def seeds():
@@ -69,6 +70,15 @@ def check_picture(scenario, folder):
     result = simulate(scenario, "--svg", os.path.join(folder, "none", "picture.svg"))
     tap.ok(result.returncode == 1 and "No such file" in result.stderr,
            "a picture that cannot be written is told of")
+    result = simulate(scenario, "--svg", "/dev/full")
+    tap.ok(result.returncode == 1 and "No space left" in result.stderr, "... and why")
+    odd = os.path.join(folder, "odd.conf")
+    with open(odd, "wb") as file:
+        file.write(b'memory = "1G"\nlength = "1s"\nguests = [ "\xff<&\xc3\xa9, memory=128M" ]\n')
+    result = simulate(odd, "--svg", picture)
+    root = xml.etree.ElementTree.parse(picture).getroot()
+    tap.ok(any("?<&\u00e9" in (text.text or "") for text in root.iter()),
+           "a name that is no UTF-8 makes no other picture")
 
 
 def figures(*arguments):
