@@ -275,8 +275,8 @@ static bool wait_for_end(const struct child *child, uint64_t wait_ms)
 }
 
 /* One whose output has ended is about to end. It stays to be waited for, so that its number is not
- * another's. */
-static void let_it_end(const struct child *child)
+ * another's. False when it goes on. */
+static bool let_it_end(const struct child *child)
 {
     const struct timespec pause = { .tv_nsec = 1000000 };
     uint64_t end_ms = clock_ms() + LAST_MS;
@@ -286,9 +286,10 @@ static void let_it_end(const struct child *child)
         info.si_pid = 0;
         if (waitid(P_PID, (id_t)child->pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0
             || info.si_pid != 0)
-            return;
+            return true;
         (void)nanosleep(&pause, NULL);
     } while (clock_ms() < end_ms);
+    return false;
 }
 
 static void tell_fate(int status, char *fate, size_t fate_size)
@@ -304,11 +305,12 @@ void child_end(struct child *child, uint64_t wait_ms, char *fate, size_t fate_si
     const struct timespec pause = { .tv_nsec = 1000000 };
     uint64_t end_ms;
     int status = 0;
+    bool mute = false;
     pid_t pid = 0;
 
     (void)close(child->to);
     if (wait_for_end(child, wait_ms))
-        let_it_end(child);
+        mute = !let_it_end(child);
     (void)close(child->from);
     /* As long as it was not waited for, its number is not another's; it may have left its group. */
     (void)kill(-child->pid, SIGKILL);
@@ -318,7 +320,9 @@ void child_end(struct child *child, uint64_t wait_ms, char *fate, size_t fate_si
         if (pid == 0)
             (void)nanosleep(&pause, NULL);
     }
-    if (fate && pid > 0)
+    if (fate && pid > 0 && mute)
+        (void)snprintf(fate, fate_size, "closed its output");
+    else if (fate && pid > 0)
         tell_fate(status, fate, fate_size);
     else if (fate)
         (void)snprintf(fate, fate_size, "does not end");
