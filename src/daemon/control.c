@@ -137,6 +137,24 @@ struct json *control_answer(struct control *control, struct control_peer *peer, 
     return json;
 }
 
+/* As many of the lines as there is room for; what is left out is told of. */
+static void take_report(const char *report, char *error, size_t error_size)
+{
+    static const char more[] = "... and more: 'ballast check' shows all";
+    size_t len = strlen(report);
+
+    while (len > 0 && report[len - 1] == '\n')
+        len--;
+    if (len < error_size) {
+        (void)snprintf(error, error_size, "%.*s", (int)len, report);
+        return;
+    }
+    len = error_size - sizeof(more);
+    while (len > 0 && report[len - 1] != '\n')
+        len--;
+    (void)snprintf(error, error_size, "%.*s%s", (int)len, report, more);
+}
+
 int control_reload(struct control *control, char *error, size_t error_size)
 {
     struct config config;
@@ -158,7 +176,7 @@ int control_reload(struct control *control, char *error, size_t error_size)
         r = -ENOMEM;
     }
     if (r < 0) {
-        snprintf(error, error_size, "%s", text && *text ? text : strerror(-r));
+        take_report(text && *text ? text : strerror(-r), error, error_size);
         control_note(control, "CONFIG", NOTICE_HOST, NULL, "%s has faults, keeping the old one",
                      control->config_file);
     } else {

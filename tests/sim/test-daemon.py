@@ -400,6 +400,10 @@ def reloads():
     shown = daemon.ballast("reload")
     tap.ok(shown.returncode == 1 and f"{daemon.config}:3:" in shown.stderr,
            "ballast reload shows them")
+    daemon.write("config", "".join(f'x{i} = "1"\n' for i in range(1000)))
+    lines = daemon.ask("reload")["error"]["desc"].split("\n")
+    tap.ok(all(line.startswith(f"{daemon.config}:") for line in lines[:-1])
+           and "and more" in lines[-1], "a thousand faults: whole lines, and that there are more")
     daemon.ask("set", reserve="80M")
     wait_for(lambda: daemon.ask("query-status")["return"]["reserve_kib"] == 80 * 1024, "the set")
     daemon.write("config", GOOD.replace("64M", "96M"))
