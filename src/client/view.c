@@ -303,8 +303,8 @@ int view_print_troubles(const struct view *view, int width, const char *end)
     }
     if (view->headroom_kib < 0) {
         view_line(width, end,
-                  "TROUBLE: the host has promised %s more than it has: nothing is given until "
-                  "domains let go",
+                  "TROUBLE: %s are missing of the reserve and what is promised: nothing is given "
+                  "until domains let go",
                   units_format_kib(-view->headroom_kib, text));
         count++;
     }
@@ -355,10 +355,12 @@ static const char *format_cell(const struct view_domain *row, enum column column
         [GOOD] = row->goodness / 10,
     };
 
-    if (column == NAME || column == CONDUCT)
-        snprintf(cell, DOMAIN_NAME_SIZE, "%s", column == NAME ? row->name : row->conduct);
+    if (column == NAME)
+        snprintf(cell, DOMAIN_NAME_SIZE, "%s", row->name);
     else if (!row->managed && column != ID && column != ACTUAL && column != TARGET && column != CAP)
         snprintf(cell, DOMAIN_NAME_SIZE, "-");
+    else if (column == CONDUCT)
+        snprintf(cell, DOMAIN_NAME_SIZE, "%s", row->conduct);
     else
         snprintf(cell, DOMAIN_NAME_SIZE, "%" PRId64, numbers[column]);
     return cell;

@@ -446,8 +446,9 @@ static void tell(struct engine *engine)
     if (broken != engine->headroom_told) {
         engine->headroom_told = broken;
         round_note(round, EVENT_HEADROOM, NULL,
-                   broken ? "the host has promised more than it has, by %lld KiB: nothing is given"
-                          : "the host has what it has promised again, and %lld KiB more",
+                   broken ? "%lld KiB are missing of the reserve and what is promised: nothing is "
+                            "given"
+                          : "the reserve and what is promised are there again, and %lld KiB more",
                    (long long)(broken ? -round->headroom_kib : round->headroom_kib));
     }
 }

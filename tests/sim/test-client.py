@@ -53,6 +53,7 @@ def status(daemon):
     tap.ok({"db", "web1", "web2", "web3", "web4"} <= set(rows), "... every domain has a row")
     tap.equal({rows[name]["WEIGHT"] for name in ("db", "web1")}, {"512", "256"}, "... its weight")
     tap.equal(rows["db"]["MIN"], str(domains["db"]["min_kib"] // 1024), "... its minimum, in MiB")
+    tap.equal(rows["Domain-0"]["CONDUCT"], "-", "... dom0 is not judged where it is not managed")
     tap.ok(rows["db"]["WHY"] != domains["db"]["reason"], f"... and why: {rows['db']['WHY']}")
     widest = max(map(len, run.stdout.splitlines()))
     tap.ok(widest <= 120, f"... within 120 columns ({widest})")
