@@ -296,7 +296,6 @@ int daemon_start(struct daemon *daemon, struct host *host, struct config *config
         r = loop_listen(daemon->loop, listen_fd, CONTROL_LINE_MAX, too_many);
     if (r < 0) {
         log_error("the loop cannot be set up: %s", strerror(-r));
-        (void)close(listen_fd);
         return r;
     }
     reservations_restore(&daemon->control);

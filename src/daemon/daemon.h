@@ -25,7 +25,8 @@ struct daemon {
     bool ending;       /* clients go because we do: what was reserved for them stays */
 };
 
-/* Takes over *config and listen_fd. config_file: for reloads, or NULL; not owned. Runs the first
+/* Takes over *config. listen_fd stays the caller's until after daemon_end(). config_file: for reloads,
+ * or NULL; not owned. Runs the first
  * round; from then on everything can be asked for. Returns 0, or a negative errno (already logged)
  * after which daemon_end() is due as after success. */
 int daemon_start(struct daemon *daemon, struct host *host, struct config *config,

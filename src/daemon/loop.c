@@ -360,8 +360,8 @@ int loop_listen(struct loop *loop, int fd, size_t line_max, const char *full)
 {
     loop->line_max = line_max;
     loop->full = full;
-    loop->listener = evconnlistener_new(loop->base, on_connection, loop,
-                                        LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+    loop->listener =
+        evconnlistener_new(loop->base, on_connection, loop, LEV_OPT_CLOSE_ON_EXEC, 0, fd);
     if (!loop->listener)
         return -ENOMEM;
     evconnlistener_set_error_cb(loop->listener, on_accept_error);

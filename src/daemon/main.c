@@ -236,10 +236,14 @@ static int take_places(struct state *state)
     return state->listen_fd < 0 ? state->listen_fd : 0;
 }
 
+/* The socket is ours until it is unlinked: were it closed before, the next daemon could have taken its
+ * place by then. */
 static void leave_places(const struct state *state)
 {
-    if (state->listen_fd >= 0)
+    if (state->listen_fd >= 0) {
         (void)unlink(state->socket_path);
+        (void)close(state->listen_fd);
+    }
     if (state->pid_fd >= 0) {
         (void)unlink(state->pid_path);
         (void)close(state->pid_fd);

@@ -365,6 +365,30 @@ def background():
     tap.ok(refused.returncode == 1 and refused.stderr, "it says so when it can start no process")
 
 
+def successor():
+    """One daemon is started while another ends, which takes time: its policy is left time to end."""
+    daemon = Daemon()
+    daemon.pidfile += ".first"
+    ended = os.path.join(daemon.folder, "ended")
+    policy = daemon.write("policy", "#!/bin/sh\nwhile read -r line; do echo '{\"wants\":{}}'; done\n"
+                          f"echo >{ended}\nexec sleep 1000\n")
+    os.chmod(policy, 0o755)
+    daemon.start()
+    daemon.ask("set", policy=f"external:{policy}")
+    wait_for(lambda: subprocess.run(["pgrep", "-P", str(daemon.process.pid)], check=False,
+                                    stdout=subprocess.DEVNULL).returncode == 0, "the policy")
+    daemon.process.send_signal(signal.SIGTERM)
+    wait_for(lambda: os.path.exists(ended), "the policy's end")
+    daemon.pidfile += ".second"
+    command = daemon.command("--foreground")
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as second:
+        serves = any(" on sim, " in line for line in second.stderr)
+        daemon.process.wait(PATIENCE)
+        tap.ok(not serves or os.path.exists(daemon.socket),
+               "who is started while another ends keeps its socket, or does not start")
+        second.terminate()
+
+
 def short_log():
     """A log that may not grow any more."""
     daemon = Daemon()
@@ -492,7 +516,7 @@ def main():
     log = daemon.logged()
     if not tap.ok("ERROR" not in log and "runtime error" not in log, "no sanitizer has complained"):
         tap.note(log)
-    for test in (process_life, background, short_log, reloads, checks, dry_run, service_manager):
+    for test in (process_life, background, successor, short_log, reloads, checks, dry_run, service_manager):
         test()
     tap.done()
 
