@@ -250,8 +250,8 @@ static int print_once(const struct procfs *procfs)
         report.seq = 1;
         r = report_format(&report, text, sizeof(text));
     }
-    if (r >= 0)
-        puts(text);
+    if (r >= 0 && (puts(text) < 0 || fflush(stdout) != 0))
+        r = -errno;
     return r < 0 ? r : 0;
 }
 
@@ -327,7 +327,7 @@ int main(int argc, char **argv)
     if (mode == 'o' || mode == 'p') {
         r = mode == 'p' ? print_once(&procfs) : post_once(&procfs);
         procfs_close(&procfs);
-        return r < 0 ? fail(mode == 'p' ? "cannot read memory figures" : "cannot post", r)
+        return r < 0 ? fail(mode == 'p' ? "cannot print memory figures" : "cannot post", r)
                      : EXIT_SUCCESS;
     }
     for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
