@@ -292,7 +292,7 @@ static void test_failed_call(void)
     model_add(&model, 0, 256 * MIB, 1024 * MIB, 400 * MIB)->fail = -EIO;
     model_round(&model);
     explain(0);
-    SAYS("The last call for it failed; the next is made in 0.5 s.");
+    SAYS("The last call for it failed; the next is made in 0.1 s.");
     model.engine.dry_run = true;
     model_round(&model);
     explain(0);
