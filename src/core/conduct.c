@@ -119,6 +119,19 @@ bool conduct_on_probation(const struct round *round, const struct domain *domain
            && round->now_ms - domain->conduct.forgiven_ms <= PROBATION_MS;
 }
 
+/* It took before. One that is asked to give is held by its cap, which is lowered with its target: it
+ * cannot be seen to take again, so that giving nothing is the second attempt. */
+static bool has_taken(const struct round *round, const struct conduct *conduct)
+{
+    return conduct->takes.count > 0 && round->now_ms - conduct->takes.since_ms <= TAKES_MS;
+}
+
+bool conduct_proven(const struct round *round, const struct domain *domain)
+{
+    return conduct_trusted(domain) && domain->conduct.speed_kib_s > 0
+           && domain->conduct.forgiven_ms == 0 && !has_taken(round, &domain->conduct);
+}
+
 /* One that sizes itself stays below its target as it likes. */
 static bool is_short(const struct domain *domain)
 {
@@ -173,13 +186,6 @@ static void offend(struct round *round, struct domain *domain, const char *why)
     conduct->atone_ms = round->now_ms + conduct->penance_ms;
 }
 
-/* It took before. One that is asked to give is held by its cap, which is lowered with its target: it
- * cannot be seen to take again, so that giving nothing is the second attempt. */
-static bool has_taken(const struct round *round, const struct conduct *conduct)
-{
-    return conduct->takes.count > 0 && round->now_ms - conduct->takes.since_ms <= TAKES_MS;
-}
-
 /* ---- where it rests ---- */
 
 /* What rests at its cap may press against it: that is no offset. */
@@ -218,10 +224,15 @@ static void learn_offset(const struct round *round, struct domain *domain)
 /* ---- giving ---- */
 
 /* Asked for memory that its own posts say it uses: it cannot give that, and is not to blame. */
-static bool uses_what_it_holds(const struct round *round, const struct domain *domain)
+static bool uses(const struct round *round, const struct domain *domain, uint64_t kib)
 {
     return post_usable(&domain->post, round->now_ms)
-           && domain->post.used_kib + 2 * TOLERANCE_KIB >= asked_kib(domain);
+           && domain->post.used_kib + 2 * TOLERANCE_KIB >= kib;
+}
+
+static bool uses_what_it_holds(const struct round *round, const struct domain *domain)
+{
+    return uses(round, domain, asked_kib(domain));
 }
 
 /* What may be expected of it in a second. */
@@ -301,6 +312,13 @@ static uint64_t longer(uint64_t wait_ms)
     return wait_ms < RETRY_MOST_MS ? wait_ms : RETRY_MOST_MS;
 }
 
+/* Unhelpful. Only that it uses denied_kib explains it. */
+static void accuse(struct round *round, struct domain *domain, uint64_t denied_kib, const char *why)
+{
+    domain->conduct.denied_kib = denied_kib;
+    set_class(round, domain, CONDUCT_UNHELPFUL, why);
+}
+
 static void fail(struct round *round, struct domain *domain)
 {
     struct conduct *conduct = &domain->conduct;
@@ -312,8 +330,8 @@ static void fail(struct round *round, struct domain *domain)
         conduct->stalled_at_kib = domain->actual_kib;
         if (!conduct->stalled && has_taken(round, conduct))
             offend(round, domain, TAKES_WHY);
-        else if (!conduct->stalled)
-            set_class(round, domain, CONDUCT_UNHELPFUL, "was asked to shrink and does not");
+        else if (!conduct->stalled && conduct_trusted(domain))
+            accuse(round, domain, conduct->asked_to_kib, "was asked to shrink and does not");
     }
     conduct->late_ms = 0;
     conduct->asked_ms = 0;
@@ -522,18 +540,19 @@ static void absolve(struct round *round, struct domain *domain)
         return;
     conduct->retry_ms = 0;
     conduct->retry_wait_ms = 0;
-    set_class(round, domain, CONDUCT_UNHELPFUL, "has taken nothing and told no lies for a while");
+    accuse(round, domain, domain->actual_kib, "has taken nothing and told no lies for a while");
 }
 
-/* It was thought to refuse, and then said that it uses what it holds: its agent posts late when it has
- * much to do. It is asked again as one that stalls. */
+/* It was thought to refuse, and then said that it uses what it was asked for: its agent posts late when
+ * it has much to do. It is asked again as one that stalls. What is asked of it since, down to its
+ * guarantee, does not count: anybody uses that. */
 static void believe(struct round *round, struct domain *domain)
 {
     struct conduct *conduct = &domain->conduct;
 
     if (conduct->class != CONDUCT_UNHELPFUL || domain->post.at_ms <= conduct->since_ms
         || conduct->asked_ms != 0 || conduct->forgiven_ms > conduct->since_ms
-        || !uses_what_it_holds(round, domain))
+        || !uses(round, domain, conduct->denied_kib))
         return;
     conduct->stalled = true;
     conduct->stalled_at_kib = domain->actual_kib;

@@ -146,6 +146,7 @@ struct conduct {
     struct tally floods;
 
     /* forgiving */
+    uint64_t denied_kib;    /* what it was to hold when it became unhelpful */
     uint64_t retry_ms;      /* not asked again before */
     uint64_t retry_wait_ms; /* the pause after the next failure */
     uint64_t forgiven_ms;   /* last time that it was; 0: never */
