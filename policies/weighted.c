@@ -56,12 +56,16 @@ static uint64_t taxed_kib(const struct round *round, uint64_t kib)
     return kib * (IDLE_TAX_MAX - round->idle_tax) / IDLE_TAX_MAX;
 }
 
-/* What it is asked to hold, and may, beyond what it needs. */
-static uint64_t spare_kib(const struct domain *domain)
+/* What it is asked to hold, and may, beyond what it needs. Whoever has not shown that he gives, or has a
+ * record, holds nothing above his share for later: that is asked for before what others hold. */
+static uint64_t spare_kib(const struct round *round, const struct domain *domain)
 {
     int64_t asked_kib = (int64_t)domain->target_kib + domain->offset_kib;
+    uint64_t most_kib = domain->top_kib;
 
-    return clamp(asked_kib > 0 ? (uint64_t)asked_kib : 0, domain->want_kib, domain->top_kib)
+    if (!conduct_proven(round, domain))
+        most_kib = clamp(domain->entitled_kib, domain->want_kib, domain->top_kib);
+    return clamp(asked_kib > 0 ? (uint64_t)asked_kib : 0, domain->want_kib, most_kib)
            - domain->want_kib;
 }
 
@@ -71,7 +75,7 @@ static uint64_t add_up_spare(const struct round *round)
 
     for (size_t i = 0; i < round->count; i++) {
         if (may_have_surplus(&round->domains[i]))
-            spare += spare_kib(&round->domains[i]);
+            spare += spare_kib(round, &round->domains[i]);
     }
     return spare;
 }
@@ -83,7 +87,7 @@ static void keep_spare(struct round *round, uint64_t part)
         struct domain *domain = &round->domains[i];
 
         if (may_have_surplus(domain))
-            domain->want_kib += spare_kib(domain) * part / 1000;
+            domain->want_kib += spare_kib(round, domain) * part / 1000;
     }
 }
 
@@ -102,7 +106,8 @@ static void fill_spare(struct round *round, uint64_t left_kib, bool only_has)
         round->fill[n] = (struct fill_item){
             .floor_kib = floor_kib,
             .ceiling_kib =
-                floor_kib + (only_has ? spare_kib(domain) : domain->top_kib - domain->want_kib),
+                floor_kib
+                + (only_has ? spare_kib(round, domain) : domain->top_kib - domain->want_kib),
             .weight = domain->limits.weight,
         };
         round->fill_index[n++] = (uint32_t)i;

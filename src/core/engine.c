@@ -110,6 +110,15 @@ static bool touchable(const struct domain *domain)
     return domain->managed && domain->has_target && domain->phase == PHASE_RUNNING;
 }
 
+/* What it needs, but of what is above its share only what it holds: who gives and keeps by turns would
+ * keep that, too. */
+static uint64_t top_on_probation(const struct domain *domain)
+{
+    uint64_t most = larger(domain->entitled_kib, domain->actual_kib);
+
+    return clamp(smaller(domain->need_kib, most), domain->min_kib, domain->max_kib);
+}
+
 /* One that does not let go has no more than its guarantee from us, and no surplus for a while after;
  * one that does not take what it is given gets no more than it holds for a while. */
 static uint64_t top_of(const struct round *round, const struct domain *domain)
@@ -117,7 +126,7 @@ static uint64_t top_of(const struct round *round, const struct domain *domain)
     if (!conduct_trusted(domain))
         return domain->min_kib;
     if (conduct_on_probation(round, domain))
-        return clamp(domain->need_kib, domain->min_kib, domain->max_kib);
+        return top_on_probation(domain);
     if (round->now_ms >= domain->conduct.short_retry_ms)
         return domain->max_kib;
     return smaller(larger(domain->actual_kib, domain->min_kib), domain->max_kib);

@@ -126,7 +126,10 @@ static void test_surplus(void)
 
 static void holds(struct round *round, uint32_t domid, uint64_t mib)
 {
-    round_find(round, domid)->target_kib = mib * MIB;
+    struct domain *domain = round_find(round, domid);
+
+    domain->target_kib = mib * MIB;
+    domain->conduct.speed_kib_s = 1024;
 }
 
 /* What nobody needs stays where it is while needs change; those give who have most, when the pool is low
