@@ -364,6 +364,31 @@ static void test_posts_late(void)
     round_free(&round);
 }
 
+/* Nor is anybody excused who uses more than his guarantee, but not what he was asked for at first. */
+static void test_guarantee_is_no_excuse(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+
+    domain->post = (struct post){ .dialect = DIALECT_BALLAST, .used_kib = 300 * MIB };
+    pass(&round, 0);
+    domain->target_kib = 448 * MIB;
+    for (int i = 0; i < 400; i++) {
+        domain->post.at_ms = round.now_ms;
+        if (!conduct_trusted(domain))
+            domain->target_kib = 128 * MIB;
+        pass(&round, 100);
+    }
+    CHECK_EQ(domain->conduct.class, CONDUCT_UNHELPFUL);
+    CHECK_EQ(domain->conduct.forgiven_ms, 0);
+    domain->post.used_kib = 448 * MIB;
+    domain->post.at_ms = round.now_ms;
+    for (int i = 0; i < 100; i++)
+        pass(&round, 100);
+    CHECK_EQ(domain->conduct.class, CONDUCT_COOPERATIVE);
+    round_free(&round);
+}
+
 /* Before its agent has posted, or while it says that what it is asked for is in use, nobody is blamed
  * so soon; that it is free at last does not make bad what was. */
 static void test_waits_for_a_post(void)
@@ -761,6 +786,7 @@ int main(int argc, char **argv)
     check_run("a refuser is recognised in time", test_recognised_in_time);
     check_run("each is measured by its own speed", test_own_speed);
     check_run("whose agent posts late is not to blame", test_posts_late);
+    check_run("a guarantee is less than anybody uses, and no excuse", test_guarantee_is_no_excuse);
     check_run("nobody is blamed before it had time to post", test_waits_for_a_post);
     check_run("who takes is malicious at the second attempt", test_second_attempt);
     check_run("so is who keeps the slack each time", test_keeps_the_slack);

@@ -147,6 +147,32 @@ static void test_no_surplus_on_probation(void)
     model_free_all(&model);
 }
 
+/* What is above its share is not given to it, be it free, and not taken from it while it needs it. */
+static void test_share_on_probation(void)
+{
+    struct model model;
+    const struct domain *vm;
+
+    model_init(&model, 1200 * MIB);
+    for (size_t i = 0; i < 3; i++)
+        model_add(&model, i, 300 * MIB, 1024 * MIB, 200 * MIB);
+    model_run(&model, 1000);
+    model.engine.round.domains[0].conduct.forgiven_ms = model.now_ms;
+    model.guests[0].used_kib = 600 * MIB;
+    model_run(&model, 60000);
+    vm = model_domain(&model, 0);
+    CHECK(vm->need_kib > vm->entitled_kib);
+    CHECK(vm->actual_kib <= vm->entitled_kib + 4 * MIB);
+    CHECK(vm->actual_kib + 16 * MIB >= vm->entitled_kib);
+    model.engine.round.domains[0].conduct.forgiven_ms = 0;
+    model_run(&model, 60000);
+    CHECK(vm->actual_kib >= 600 * MIB);
+    model.engine.round.domains[0].conduct.forgiven_ms = model.now_ms;
+    model_run(&model, 60000);
+    CHECK(vm->actual_kib >= 600 * MIB);
+    model_free_all(&model);
+}
+
 /* Somebody in dom0 raised the caps: they are lowered before anything is given. */
 static void test_broken_at_start(void)
 {
@@ -398,6 +424,7 @@ int main(int argc, char **argv)
     check_run("random hosts at rest make no calls", test_random_steady);
     check_run("a frozen balloon is unhelpful, and forgiven", test_frozen_is_unhelpful);
     check_run("who was forgiven has what he needs, for a while", test_no_surplus_on_probation);
+    check_run("and nothing of it above his share", test_share_on_probation);
     check_run("a broken promise is mended at once", test_broken_at_start);
     check_run("counters read while guests move", test_reading_while_guests_move);
     check_run("minimums beside a refuser", test_minimums_beside_a_refuser);

@@ -179,6 +179,42 @@ static void test_surplus_stays(void)
     round_free(&round);
 }
 
+/* Who never showed that he gives, had to be forgiven or takes has nothing above his share for later. */
+static void test_surplus_of_a_record(void)
+{
+    struct round round;
+    struct conduct *conduct;
+
+    begin(&round, 1000);
+    add(&round, 1, 100, 100, 2000, 256, 0);
+    add(&round, 2, 100, 100, 2000, 256, 0);
+    holds(&round, 1, 700);
+    holds(&round, 2, 300);
+    round.taken_ms = round.now_ms;
+    for (uint32_t domid = 1; domid <= 2; domid++)
+        round_find(&round, domid)->entitled_kib = 500 * MIB;
+    conduct = &round_find(&round, 1)->conduct;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 700 * MIB);
+
+    conduct->speed_kib_s = 0;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 500 * MIB);
+    CHECK_EQ(want(&round, 2), 300 * MIB);
+    conduct->speed_kib_s = 1024;
+    conduct->forgiven_ms = 1;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 500 * MIB);
+    conduct->forgiven_ms = 0;
+    conduct->takes = (struct tally){ .since_ms = round.now_ms, .count = 1 };
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 500 * MIB);
+    round_find(&round, 1)->need_kib = 600 * MIB;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 600 * MIB);
+    round_free(&round);
+}
+
 static void test_minimums_short(void)
 {
     struct round round;
@@ -498,6 +534,7 @@ int main(int argc, char **argv)
     check_run("the pool comes before room to grow", test_pool_before_room);
     check_run("surplus goes by weight above the pool", test_surplus);
     check_run("surplus stays where it is for a while", test_surplus_stays);
+    check_run("but not with those who have a record", test_surplus_of_a_record);
     check_run("minimums that do not fit go by priority and weight", test_minimums_short);
     check_run("static sizes", test_static);
     check_run("a wrong policy is rejected whole", test_wrong_policy);
