@@ -56,14 +56,14 @@ static uint64_t taxed_kib(const struct round *round, uint64_t kib)
     return kib * (IDLE_TAX_MAX - round->idle_tax) / IDLE_TAX_MAX;
 }
 
-/* What it is asked to hold, and may, beyond what it needs. Whoever has not shown that he gives, or has a
- * record, holds nothing above his share for later: that is asked for before what others hold. */
+/* What it is asked to hold, and may, beyond what it needs. Whoever has a record holds nothing above his
+ * share for later: that is asked for before what others hold. */
 static uint64_t spare_kib(const struct round *round, const struct domain *domain)
 {
     int64_t asked_kib = (int64_t)domain->target_kib + domain->offset_kib;
     uint64_t most_kib = domain->top_kib;
 
-    if (!conduct_proven(round, domain))
+    if (!conduct_clean(round, domain))
         most_kib = clamp(domain->entitled_kib, domain->want_kib, domain->top_kib);
     return clamp(asked_kib > 0 ? (uint64_t)asked_kib : 0, domain->want_kib, most_kib)
            - domain->want_kib;

@@ -126,10 +126,10 @@ static bool has_taken(const struct round *round, const struct conduct *conduct)
     return conduct->takes.count > 0 && round->now_ms - conduct->takes.since_ms <= TAKES_MS;
 }
 
-bool conduct_proven(const struct round *round, const struct domain *domain)
+bool conduct_clean(const struct round *round, const struct domain *domain)
 {
-    return conduct_trusted(domain) && domain->conduct.speed_kib_s > 0
-           && domain->conduct.forgiven_ms == 0 && !has_taken(round, &domain->conduct);
+    return conduct_trusted(domain) && domain->conduct.forgiven_ms == 0
+           && !has_taken(round, &domain->conduct);
 }
 
 /* One that sizes itself stays below its target as it likes. */

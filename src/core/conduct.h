@@ -20,8 +20,8 @@ bool conduct_trusted(const struct domain *domain);
  * one that keeps what it is given would keep that too. */
 bool conduct_on_probation(const struct round *round, const struct domain *domain);
 
-/* True for a trusted domain that has shown that it gives and has no record: it never had to be forgiven
- * and took nothing of late. Others do not keep for later what is above their share. */
-bool conduct_proven(const struct round *round, const struct domain *domain);
+/* True for a trusted domain that has no record: it never had to be forgiven, and took nothing of late.
+ * Others do not keep for later what is above their share. */
+bool conduct_clean(const struct round *round, const struct domain *domain);
 
 #endif
