@@ -21,7 +21,8 @@ MIB = 1024
 
 XEN, DOM0 = 24 * MIB, 192 * MIB  # the scenarios leave both as they are
 STEP = 6 * MIB  # sizes move in steps of 4 MiB, and a cap is 1 MiB above its target, twice
-RANDOM = 60  # MiB*s of unmet need that two runs differ by when posts come at other times
+TRANSIT = 64  # of what is there, one part: what is in use is taken at 40 MiB/s when another needs it
+RANDOM = 30  # MiB*s of unmet need that two runs differ by when posts come at other times
 ROUNDS_S = 20  # a second: what comes within 50 ms is gathered
 TOLD_S = 8  # events a second: a domain whose reasons change with each of its posts
 START_MS = 1000  # what one that refuses may delay the start of another
@@ -95,7 +96,8 @@ class Attack:
     def faults(self):
         """What is not as it should be, in words."""
         spare = self.there - good(self.outcome, "need_kib")
-        most = max(self.share, self.held_honest, evil(self.outcome, "had_kib"), spare) + STEP
+        most = max(self.share + STEP, self.held_honest + STEP,
+                   evil(self.outcome, "had_kib") + STEP, spare + self.there / TRANSIT)
         late_ms = good(self.outcome, "below_guarantee_ms") - good(self.twin, "below_guarantee_ms")
         cost = max(0, self.held - self.held_honest) / MIB * self.seconds + RANDOM
         if self.told:
