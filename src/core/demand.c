@@ -317,7 +317,9 @@ static void estimate(const struct round *round, struct domain *domain)
     if (round->now_ms - demand->post_ms >= SERVE_MS)
         demand->rise_kib = 0;
     core = demand->raw_kib + demand->boost_kib;
-    need = demand->raw_kib + larger(demand->rise_kib, demand->boost_kib) + demand->margin_kib;
+    /* Half of its room to grow is for the rise that is foreseen. */
+    need = demand->raw_kib + demand->margin_kib
+           + larger(above(demand->rise_kib, demand->margin_kib / 2), demand->boost_kib);
     /* What was guessed before it said anything is not let down: it is forgotten. */
     if (core < demand->core_kib && !first)
         core = demand->core_kib - let_down_kib(demand->core_kib - core, elapsed_ms, CORE_DOWN_MS);
@@ -383,6 +385,16 @@ static void spare(struct round *round, uint64_t cores_kib, uint64_t spares_kib)
         round->domains[i].core_kib += spare_kib(&round->domains[i]) * left_kib / spares_kib;
 }
 
+/* One that may yet say what it needs has what it holds meanwhile: others would give for a guess. */
+static bool may_yet_say(const struct round *round, struct domain *domain)
+{
+    struct demand *demand = &domain->demand;
+
+    if (demand->silent_ms == 0)
+        demand->silent_ms = round->now_ms;
+    return demand->post_ms == 0 && round->now_ms - demand->silent_ms < round->grace_ms;
+}
+
 void demand_estimate(struct round *round)
 {
     uint64_t cores_kib = 0, spares_kib = 0;
@@ -397,7 +409,7 @@ void demand_estimate(struct round *round)
             ask(domain, domain->min_kib);
         else if (post_usable(&domain->post, round->now_ms))
             estimate(round, domain);
-        else if (domain->shares)
+        else if (domain->shares && !may_yet_say(round, domain))
             ask(domain, domain->entitled_kib); /* of one that says nothing, only that is known */
         else
             ask(domain, clamp(domain->actual_kib, domain->min_kib, domain->max_kib));

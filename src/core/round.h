@@ -183,6 +183,7 @@ struct demand {
     uint64_t boost_kib;       /* what pressure added */
     uint64_t boost_ms;        /* last time */
     uint64_t updated_ms;
+    uint64_t silent_ms; /* since when it was waited for its first post */
 };
 
 /* A domain's share of the CPUs, as the scheduler counts: cap in percent of one CPU, 0: none. */

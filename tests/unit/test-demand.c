@@ -319,6 +319,24 @@ static void test_silent(void)
     round_free(&round);
 }
 
+/* One that has never said anything may yet: for the grace it has what it holds. */
+static void test_not_yet(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+
+    round.grace_ms = 30000;
+    demand_estimate(&round);
+    CHECK_EQ(domain->need_kib, 512 * MIB);
+    round.now_ms += 29999;
+    demand_estimate(&round);
+    CHECK_EQ(domain->need_kib, 512 * MIB);
+    round.now_ms += 1;
+    demand_estimate(&round);
+    CHECK_EQ(domain->need_kib, 1024 * MIB);
+    round_free(&round);
+}
+
 static void test_dialects(void)
 {
     struct round round;
@@ -425,6 +443,7 @@ int main(int argc, char **argv)
     check_run("some room to grow is missed at once", test_spare);
     check_run("need stays within the limits", test_bounds);
     check_run("domains that say nothing", test_silent);
+    check_run("one that may yet say what it needs has what it holds", test_not_yet);
     check_run("other dialects", test_dialects);
     check_run("who asks without need is given less", test_doubt);
     check_run("a wish counts up to the entitlement", test_wish);
