@@ -16,8 +16,13 @@
 #include "core/conduct.h"
 #include "util/bounds.h"
 
-/* When nobody had to give for so long, what nobody needs is shared out by weight. */
-#define QUIET_MS 60000
+/* When nobody had to give for so long, what nobody needs is shared out by weight, if somebody's size is
+ * by the first share of it from what it would be then, until nobody's is by the second, or a step: were
+ * each change of need followed, as much memory would be moved for what nobody needs as for need. */
+#define QUIET_MS 180000
+#define UNEVEN_SHARE 4
+#define EVEN_SHARE 64
+#define EVEN_KIB 4096
 
 /* So much of the pool may be used up before others must give: noise in what is needed moves nothing. */
 #define POOL_USED_SHARE 4
@@ -91,8 +96,9 @@ static void keep_spare(struct round *round, uint64_t part)
     }
 }
 
-/* By weight, whatever the priority, up to all that a domain may have or only up to what it has. */
-static void fill_spare(struct round *round, uint64_t left_kib, bool only_has)
+/* By weight, whatever the priority, up to all that a domain may have or only up to what it has.
+ * Returns how many round->fill is for. */
+static size_t fill_spare(struct round *round, uint64_t left_kib, bool only_has)
 {
     size_t n = 0;
 
@@ -113,20 +119,44 @@ static void fill_spare(struct round *round, uint64_t left_kib, bool only_has)
         round->fill_index[n++] = (uint32_t)i;
     }
     (void)fill(round->fill, n, left_kib);
+    return n;
+}
+
+static void give_filled(struct round *round, size_t n)
+{
     for (size_t k = 0; k < n; k++)
         round->domains[round->fill_index[k]].want_kib +=
             round->fill[k].given_kib - round->fill[k].floor_kib;
 }
 
+/* Is somebody's size far from what round->fill would give? */
+static bool uneven(const struct round *round, size_t n)
+{
+    uint64_t share = round->spreading ? EVEN_SHARE : UNEVEN_SHARE;
+
+    for (size_t k = 0; k < n; k++) {
+        const struct domain *domain = &round->domains[round->fill_index[k]];
+        uint64_t has_kib = spare_kib(round, domain);
+        uint64_t gets_kib = round->fill[k].given_kib - round->fill[k].floor_kib;
+        uint64_t far_kib = larger(has_kib, gets_kib) - smaller(has_kib, gets_kib);
+
+        if (far_kib > larger(EVEN_KIB, (domain->want_kib + has_kib) / share))
+            return true;
+    }
+    return false;
+}
+
 /* What nobody needs. It stays where it is: were it shared out anew with each change of anybody's need,
  * most of what is moved would be moved for nothing. When the pool gets low those give who have most,
  * until it is full again, or all together where a guarantee waits; and when nobody had to for a while,
- * all have their share of it. But nowhere, when it would count for nothing. */
+ * all get their share, where that differs much or more than the pool lies free. But nowhere, when it
+ * would count for nothing. */
 static void share_surplus(struct round *round, uint64_t left_kib, uint64_t pool_kib)
 {
     uint64_t least_kib = round->pool_kib;
     uint64_t spare = add_up_spare(round);
     bool quiet;
+    size_t n;
 
     if (!round->taking)
         least_kib -= least_kib / POOL_USED_SHARE;
@@ -136,11 +166,13 @@ static void share_surplus(struct round *round, uint64_t left_kib, uint64_t pool_
     if (round->taking)
         round->taken_ms = round->now_ms;
     quiet = round->taken_ms == 0 || round->now_ms - round->taken_ms >= QUIET_MS;
-    round->staying = !quiet;
+    n = quiet || round->taking ? fill_spare(round, left_kib, !quiet) : 0;
+    round->spreading = quiet && (left_kib > spare + round->pool_kib || uneven(round, n));
+    round->staying = !round->spreading;
     if (round->taking && round->urgent)
         keep_spare(round, smaller(left_kib, spare) * 1000 / spare);
-    else if (quiet || round->taking)
-        fill_spare(round, left_kib, !quiet);
+    else if (round->spreading || round->taking)
+        give_filled(round, n);
     else
         keep_spare(round, 1000);
 }

@@ -341,6 +341,7 @@ struct round {
     bool unpaced;      /* its wants are to be targets at once, as they are */
     bool taking;       /* what nobody needs is taken for need and for the pool, until it is full */
     uint64_t taken_ms; /* last time that it was; 0: never */
+    bool spreading;    /* it is shared out anew, since somebody had far from his share */
     bool staying;      /* what nobody needs is not shared out anew: it is where it was */
 
     /* engine: what the domains with `shares` may hold together */

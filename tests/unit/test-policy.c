@@ -169,10 +169,33 @@ static void test_surplus_stays(void)
     CHECK_EQ(want(&round, 1), 470 * MIB);
 
     round_find(&round, 2)->need_kib = 100 * MIB;
-    round.now_ms += 30000;
+    round.now_ms += 150000;
     CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
     for (uint32_t domid = 1; domid <= 3; domid++)
         CHECK_EQ(want(&round, domid), 300 * MIB);
+
+    /* Once it has begun all of it is shared out; then what differs by less than a quarter stays. */
+    holds(&round, 1, 310);
+    holds(&round, 2, 290);
+    holds(&round, 3, 300);
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 300 * MIB);
+    holds(&round, 1, 303);
+    holds(&round, 2, 297);
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 303 * MIB);
+    holds(&round, 1, 360);
+    holds(&round, 2, 240);
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 360 * MIB);
+    CHECK_EQ(want(&round, 2), 240 * MIB);
+
+    /* But no more than the pool lies about free. */
+    holds(&round, 1, 230);
+    holds(&round, 2, 260);
+    holds(&round, 3, 250);
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 300 * MIB);
     round_free(&round);
 }
 
