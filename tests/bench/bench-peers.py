@@ -40,7 +40,7 @@ FIGURES = ["unmet_mib_s", "bound_mib_s", "reach_mib_s", "unmet_weighted_mib_s",
            "reach_rise_ms_p50", "stall_pct", "jain", "promise_broken"]
 
 # A run that takes longer is left out, and told of.
-PATIENCE_S = 120
+PATIENCE_S = 600
 
 # Where everything that is needed can be had at once the clairvoyants miss nothing, and nothing cannot
 # be divided by; so 1 MiB for 1 s is added to both sides, less than what a scenario's noise gives.
