@@ -163,11 +163,6 @@ static uint64_t stall_share(const struct domain *domain, uint64_t elapsed_ms)
     return smaller(stall, 1000);
 }
 
-static uint64_t distance(uint64_t a, uint64_t b)
-{
-    return larger(a, b) - smaller(a, b);
-}
-
 /* One that sizes itself asks for another size, and that is in its room to grow. */
 static bool asks_anew(const struct domain *domain)
 {

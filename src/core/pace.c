@@ -34,11 +34,6 @@ static uint64_t target_for(const struct domain *domain, uint64_t held_kib)
     return target > 0 ? (uint64_t)target : 0;
 }
 
-static uint64_t distance(uint64_t a, uint64_t b)
-{
-    return larger(a, b) - smaller(a, b);
-}
-
 /* Where the policy wants the target, in whole steps but at the limits. */
 static uint64_t wanted_target(const struct domain *domain)
 {

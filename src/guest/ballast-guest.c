@@ -19,6 +19,7 @@
 #include "guest/xenbus.h"
 #include "report/report.h"
 #include "report/timing.h"
+#include "util/bounds.h"
 #include "util/descriptors.h"
 
 /* After a failure the store is tried again so much later. */
@@ -174,12 +175,6 @@ static struct glance glance(void)
     };
 }
 
-static bool differs(uint64_t now_kib, uint64_t before_kib)
-{
-    return (now_kib > before_kib ? now_kib - before_kib : before_kib - now_kib)
-           >= TIMING_GLANCE_KIB;
-}
-
 /* Until memory moves, but not for long. */
 static void wait_for_change(void)
 {
@@ -190,8 +185,9 @@ static void wait_for_change(void)
     do {
         sleep_ms(TIMING_LOOK_MS);
         now = glance();
-    } while (!stopping && now_ms() < end_ms && !differs(now.free_kib, before.free_kib)
-             && !differs(now.swap_free_kib, before.swap_free_kib));
+    } while (!stopping && now_ms() < end_ms
+             && distance(now.free_kib, before.free_kib) < TIMING_GLANCE_KIB
+             && distance(now.swap_free_kib, before.swap_free_kib) < TIMING_GLANCE_KIB);
 }
 
 static void run(const struct procfs *procfs)

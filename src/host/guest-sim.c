@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "report/timing.h"
+#include "util/bounds.h"
 
 #define PAGE_KIB 4
 #define NEVER UINT64_MAX
@@ -36,11 +37,6 @@
 
 /* So little below its minimum is at it: a balloon may be off its target. */
 #define NEAR_KIB 1024
-
-static uint64_t least(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
 
 static uint64_t less(uint64_t a, uint64_t b)
 {
@@ -133,7 +129,7 @@ void guest_build(struct guest *guest, uint32_t domid, uint64_t now_ms)
     guest->started_ms = now_ms;
     guest->life = GUEST_BUILDING;
     guest->booting = true;
-    guest->need_kib = least(guest->need_kib, guest->spec->memory_kib);
+    guest->need_kib = smaller(guest->need_kib, guest->spec->memory_kib);
 }
 
 uint64_t guest_claim_kib(const struct guest *guest)
@@ -250,7 +246,7 @@ static void follow_course(struct guest *guest, uint64_t now_ms)
     }
     guest->need_kib = need_kib + guest->noise_kib;
     if (guest->booting)
-        guest->need_kib = least(guest->need_kib, guest->spec->memory_kib);
+        guest->need_kib = smaller(guest->need_kib, guest->spec->memory_kib);
 }
 
 /* Memory: what the guest uses is what it needs, less its hidden part, and less what was killed. */
@@ -271,10 +267,10 @@ static struct use use_of(const struct guest *guest)
     /* While a guest boots it fits into what it was started with; one that was killed for want of
      * memory leaves a quarter free. */
     if (guest->booting)
-        used_kib = least(used_kib, use.room_kib);
+        used_kib = smaller(used_kib, use.room_kib);
     if (guest->killed_ms > 0)
-        used_kib = least(used_kib, use.room_kib / 4 * 3);
-    use.cache_kib = least(guest->spec->cache_kib, used_kib);
+        used_kib = smaller(used_kib, use.room_kib / 4 * 3);
+    use.cache_kib = smaller(guest->spec->cache_kib, used_kib);
     use.anon_kib = used_kib - use.cache_kib;
     use.all_kib = used_kib > 0 ? used_kib : 1;
     return use;
@@ -291,8 +287,8 @@ static void kill_worker(struct guest *guest, uint64_t now_ms)
 
 static uint64_t swap_out(struct guest *guest, uint64_t want_kib, uint64_t dt)
 {
-    uint64_t kib = least(least(want_kib, dt * SWAP_OUT_KIB_MS),
-                         less(guest->spec->swap_kib, guest->swapped_kib));
+    uint64_t kib = smaller(smaller(want_kib, dt * SWAP_OUT_KIB_MS),
+                           less(guest->spec->swap_kib, guest->swapped_kib));
 
     guest->swapped_kib += kib;
     guest->swap_out_pages += (double)kib / PAGE_KIB;
@@ -305,11 +301,11 @@ static void fit(struct guest *guest, uint64_t now_ms, uint64_t dt)
     struct use use = use_of(guest);
     uint64_t resident_kib;
 
-    guest->swapped_kib = least(guest->swapped_kib, use.anon_kib);
+    guest->swapped_kib = smaller(guest->swapped_kib, use.anon_kib);
     resident_kib = use.anon_kib - guest->swapped_kib;
     if (resident_kib <= use.room_kib) {
         uint64_t back_kib =
-            least(least(guest->swapped_kib, use.room_kib - resident_kib), dt * SWAP_IN_KIB_MS);
+            smaller(smaller(guest->swapped_kib, use.room_kib - resident_kib), dt * SWAP_IN_KIB_MS);
 
         guest->swapped_kib -= back_kib;
         guest->swap_in_pages += (double)back_kib / PAGE_KIB;
@@ -333,7 +329,7 @@ static void suffer(struct guest *guest, uint64_t dt)
 {
     struct use use = use_of(guest);
     uint64_t resident_kib = less(use.anon_kib, guest->swapped_kib);
-    uint64_t cached_kib = least(use.cache_kib, less(use.room_kib, resident_kib));
+    uint64_t cached_kib = smaller(use.cache_kib, less(use.room_kib, resident_kib));
     double out = (double)(guest->swapped_kib + guest->waiting_kib) / (double)use.all_kib;
     double missing = (double)(use.cache_kib - cached_kib) / (double)use.all_kib;
     double thrash = 3 * out / (1 + 3 * out);
@@ -377,8 +373,8 @@ static void inflate(struct guest *guest, uint64_t want_kib, uint64_t now_ms, uin
 {
     struct use use = use_of(guest);
     uint64_t resident_kib = less(use.anon_kib, guest->swapped_kib);
-    uint64_t step_kib = least(want_kib, dt * guest->spec->down_kib_s / 1000);
-    uint64_t give_kib = least(step_kib, less(use.room_kib, resident_kib));
+    uint64_t step_kib = smaller(want_kib, dt * guest->spec->down_kib_s / 1000);
+    uint64_t give_kib = smaller(step_kib, less(use.room_kib, resident_kib));
 
     if (step_kib < PAGE_KIB)
         return;
@@ -387,7 +383,7 @@ static void inflate(struct guest *guest, uint64_t want_kib, uint64_t now_ms, uin
             kill_worker(guest, now_ms);
             return;
         }
-        give_kib = swap_out(guest, least(step_kib, resident_kib), dt);
+        give_kib = swap_out(guest, smaller(step_kib, resident_kib), dt);
     }
     give_kib = give_kib / PAGE_KIB * PAGE_KIB;
     guest->actual_kib -= give_kib;
@@ -400,9 +396,9 @@ static void inflate(struct guest *guest, uint64_t want_kib, uint64_t now_ms, uin
 static void deflate(struct guest *guest, uint64_t want_kib, uint64_t free_kib, uint64_t now_ms,
                     uint64_t dt)
 {
-    uint64_t step_kib = least(want_kib, dt * guest->spec->up_kib_s / 1000);
-    uint64_t room_kib = least(free_kib, less(guest->cap_kib, guest->actual_kib));
-    uint64_t got_kib = least(step_kib, room_kib) / PAGE_KIB * PAGE_KIB;
+    uint64_t step_kib = smaller(want_kib, dt * guest->spec->up_kib_s / 1000);
+    uint64_t room_kib = smaller(free_kib, less(guest->cap_kib, guest->actual_kib));
+    uint64_t got_kib = smaller(step_kib, room_kib) / PAGE_KIB * PAGE_KIB;
 
     if (step_kib < PAGE_KIB)
         return;
@@ -434,7 +430,7 @@ static void run_balloon(struct guest *guest, uint64_t free_kib, uint64_t now_ms,
     if (guest->booting || now_ms < guest->wake_ms || !balloon_busy(guest))
         return;
     /* It was idle until now, however long that was. */
-    dt = least(dt, GUEST_QUANTUM_MS);
+    dt = smaller(dt, GUEST_QUANTUM_MS);
     if (guest->actual_kib > aim)
         inflate(guest, guest->actual_kib - aim, now_ms, dt);
     else
@@ -455,7 +451,7 @@ void guest_set_target(struct guest *guest, uint64_t target_kib, uint64_t cap_kib
     if (!busy)
         guest->wake_ms = guest->last_ms + WAKE_MS;
     guest->next_ms =
-        least(guest->next_ms, guest->wake_ms > guest->last_ms ? guest->wake_ms : guest->last_ms);
+        smaller(guest->next_ms, guest->wake_ms > guest->last_ms ? guest->wake_ms : guest->last_ms);
 }
 
 void guest_read(struct guest *guest, uint64_t kib_s, uint64_t for_ms)
@@ -492,9 +488,9 @@ void guest_loosen(struct guest *guest)
 static void make_report(const struct guest *guest, struct report *ret_report)
 {
     struct use use = use_of(guest);
-    uint64_t resident_kib = least(less(use.anon_kib, guest->swapped_kib), use.room_kib);
+    uint64_t resident_kib = smaller(less(use.anon_kib, guest->swapped_kib), use.room_kib);
     uint64_t rest_kib = use.room_kib - resident_kib;
-    uint64_t cached_kib = least(use.cache_kib, rest_kib);
+    uint64_t cached_kib = smaller(use.cache_kib, rest_kib);
     bool reads = guest->read_kib_s > 0 && guest->last_ms < guest->read_until_ms;
     /* Half of what nobody needs has been filled with what was read once; all of it by a backup. */
     uint64_t dead_kib = (rest_kib - cached_kib) / (reads ? 1 : 2);
@@ -504,7 +500,7 @@ static void make_report(const struct guest *guest, struct report *ret_report)
     report.version = REPORT_VERSION;
     report.uptime_ms = less(guest->last_ms, guest->boot_ms);
     report.total_kib = less(guest->actual_kib, guest->spec->hidden_kib);
-    report.free_kib = least(report.total_kib, WATERMARK_KIB) + rest_kib - cached_kib - dead_kib;
+    report.free_kib = smaller(report.total_kib, WATERMARK_KIB) + rest_kib - cached_kib - dead_kib;
     report.available_kib = rest_kib;
     report.committed_kib = use.anon_kib + guest->spec->commit_kib;
     report.active_anon_kib = resident_kib / 2;
@@ -531,11 +527,6 @@ static void make_report(const struct guest *guest, struct report *ret_report)
         report.balloon_target_kib = guest->target_kib;
     }
     *ret_report = report;
-}
-
-static bool moved(uint64_t a, uint64_t b, uint64_t by)
-{
-    return (a > b ? a - b : b - a) >= by;
 }
 
 static void post_ballast(struct guest *guest, const struct report *now, uint64_t now_ms)
@@ -569,7 +560,7 @@ static void post_qubes(struct guest *guest, const struct report *now, uint64_t n
         now->total_kib - now->available_kib + now->swap_total_kib - now->swap_free_kib;
 
     guest->look_ms = now_ms + QUBES_LOOK_MS;
-    if (guest->has_post && !moved(used_kib, guest->posted.committed_kib, QUBES_STEP_KIB))
+    if (guest->has_post && distance(used_kib, guest->posted.committed_kib) < QUBES_STEP_KIB)
         return;
     guest->posted.committed_kib = used_kib;
     post_numbers(guest, used_kib, now->swap_total_kib - now->swap_free_kib);
@@ -630,7 +621,7 @@ void guest_destroy(struct guest *guest)
 
 static void build(struct guest *guest, uint64_t free_kib, uint64_t now_ms, uint64_t dt)
 {
-    guest->actual_kib += least(least(dt * BUILD_KIB_MS, guest_claim_kib(guest)), free_kib);
+    guest->actual_kib += smaller(smaller(dt * BUILD_KIB_MS, guest_claim_kib(guest)), free_kib);
     guest->next_ms = now_ms + GUEST_QUANTUM_MS;
     if (guest_claim_kib(guest) > 0)
         return;
@@ -652,7 +643,7 @@ static void die(struct guest *guest, uint64_t now_ms, uint64_t dt)
 static uint64_t next_of(const struct guest *guest, uint64_t now_ms)
 {
     uint64_t next_ms =
-        least(least(guest->look_ms, guest->noise_ms), least(guest->rest_ms, guest->loose_ms));
+        smaller(smaller(guest->look_ms, guest->noise_ms), smaller(guest->rest_ms, guest->loose_ms));
     struct use use = use_of(guest);
     bool swapping = guest->swapped_kib > 0 && use.room_kib > less(use.anon_kib, guest->swapped_kib);
     bool works = balloon_busy(guest) && guest->wake_ms <= now_ms;
@@ -660,13 +651,13 @@ static uint64_t next_of(const struct guest *guest, uint64_t now_ms)
     if (now_ms < guest->to_ms || swapping || guest->waiting_kib > 0 || works)
         return now_ms + GUEST_QUANTUM_MS;
     if (balloon_busy(guest))
-        next_ms = least(next_ms, guest->wake_ms);
+        next_ms = smaller(next_ms, guest->wake_ms);
     if (guest->killed_ms > 0)
-        next_ms = least(next_ms, guest->killed_ms);
+        next_ms = smaller(next_ms, guest->killed_ms);
     if (guest->booting)
-        next_ms = least(next_ms, guest->boot_ms);
+        next_ms = smaller(next_ms, guest->boot_ms);
     if (mischief_restless(guest))
-        next_ms = least(next_ms, now_ms + MISCHIEF_QUANTUM_MS);
+        next_ms = smaller(next_ms, now_ms + MISCHIEF_QUANTUM_MS);
     return next_ms > now_ms ? next_ms : now_ms + GUEST_QUANTUM_MS;
 }
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 #include "report/timing.h"
 
+#include "util/bounds.h"
+
 /* A change of available memory that matters: this part of the whole, or of what was available when
  * that is less, since the less is left the sooner it is gone. The daemon moves nothing below 4 MiB. */
 #define CHANGE_KIB 4096
@@ -22,22 +24,12 @@ static uint64_t gained(uint64_t now, uint64_t before)
     return now - before;
 }
 
-static uint64_t distance(uint64_t a, uint64_t b)
-{
-    return a > b ? a - b : b - a;
-}
-
-static uint64_t smaller(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
 uint64_t timing_matters_kib(const struct report *posted)
 {
     uint64_t matters =
         smaller(posted->total_kib / CHANGE_SHARE, posted->available_kib / CHANGE_SHARE_AVAILABLE);
 
-    return matters < CHANGE_KIB ? CHANGE_KIB : matters;
+    return larger(matters, CHANGE_KIB);
 }
 
 static bool memory_changed(const struct report *now, const struct report *posted)

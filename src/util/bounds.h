@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The lesser, the larger, and what lies between. */
+/* The lesser, the larger, how far they lie apart, and what lies between. */
 #ifndef BALLAST_BOUNDS_H
 #define BALLAST_BOUNDS_H
 
@@ -13,6 +13,11 @@ static inline uint64_t smaller(uint64_t a, uint64_t b)
 static inline uint64_t larger(uint64_t a, uint64_t b)
 {
     return a > b ? a : b;
+}
+
+static inline uint64_t distance(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : b - a;
 }
 
 /* low <= high */
