@@ -189,30 +189,10 @@ breach_ends() {
         $((breach_most_ms * patience))
 }
 
-innocent_unharmed() {
-    for guest in one two; do
-        at_least "$guest, at the least," "$(observer least "$samples" "$(domid "$guest")" 0)" \
-            $min_kib &&
-            at_most "workers of $guest killed for lack of memory" "$(state "$guest" kills)" 0 &&
-            at_most "starts of the agent of $guest" "$(state "$guest" agents)" 1 || return 1
-    done
-}
-
 # What the operator does is not held against the daemon: so only until then.
 test_promise() {
-    say "observer: $(observer summary "$samples" $promised_ms)"
-    check "the host's memory was never exceeded: free, claims, reserve and untaken" \
-        at_most "samples" "$(summary headroom_broken $promised_ms)" 0
-    check "the host's memory was never exceeded: sum of max(actual, cap) and reserve" \
-        at_most "samples" "$(summary room_broken $promised_ms)" 0
-    check "no innocent guest fell below its minimum, or lost a process" innocent_unharmed
+    never_exceeded $promised_ms
+    check "no innocent guest fell below its minimum, or lost a process" unharmed one two
 }
 
-if ! start_observer $((reserve_mib * 1024)); then
-    say "the observer does not run"
-    exit 1
-fi
-for group in start attacks ends operator promise; do
-    test_$group
-    save_logs
-done
+run_groups start attacks ends operator promise

@@ -211,19 +211,8 @@ nobody_killed() {
 }
 
 test_promise() {
-    say "observer: $(observer summary "$samples")"
     check "nobody was killed for lack of memory" nobody_killed
-    check "the host's memory was never exceeded: free, claims, reserve and untaken" \
-        at_most "samples" "$(summary headroom_broken)" 0
-    check "the host's memory was never exceeded: sum of max(actual, cap) and reserve" \
-        at_most "samples" "$(summary room_broken)" 0
+    never_exceeded
 }
 
-if ! start_observer $((reserve_mib * 1024)); then
-    say "the observer does not run"
-    exit 1
-fi
-for group in start loads static more promise; do
-    test_$group
-    save_logs
-done
+run_groups start loads static more promise

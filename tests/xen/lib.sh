@@ -204,6 +204,37 @@ summary() {
     word_of "$1" "$(observer summary "$samples" $2)"
 }
 
+# never_exceeded [UNTIL_MS]: the promise, two results
+never_exceeded() {
+    say "observer: $(observer summary "$samples" $1)"
+    check "the host's memory was never exceeded: free, claims, reserve and untaken" \
+        at_most "samples" "$(summary headroom_broken $1)" 0
+    check "the host's memory was never exceeded: sum of max(actual, cap) and reserve" \
+        at_most "samples" "$(summary room_broken $1)" 0
+}
+
+# unharmed GUEST...: none was below its minimum, or lost a process
+unharmed() {
+    for guest in "$@"; do
+        at_least "$guest, at the least," "$(observer least "$samples" "$(domid "$guest")" 0)" \
+            $min_kib &&
+            at_most "workers of $guest killed for lack of memory" "$(state "$guest" kills)" 0 &&
+            at_most "starts of the agent of $guest" "$(state "$guest" agents)" 1 || return 1
+    done
+}
+
+# run_groups GROUP...: test_GROUP one after the other, under the observer's eyes
+run_groups() {
+    if ! start_observer $((reserve_mib * 1024)); then
+        say "the observer does not run"
+        exit 1
+    fi
+    for group in "$@"; do
+        test_$group
+        save_logs
+    done
+}
+
 # --- ballast --------------------------------------------------------------------------------------
 
 # The daemon's words on one domain, as one line of JSON without braces, and without the objects in it.

@@ -185,29 +185,9 @@ test_dom0() {
 
 # --- at every sample ------------------------------------------------------------------------------
 
-unharmed() {
-    for guest in one two three; do
-        at_least "$guest, at the least," "$(observer least "$samples" "$(domid $guest)" 0)" \
-            $min_kib &&
-            at_most "workers of $guest killed for lack of memory" "$(state $guest kills)" 0 &&
-            at_most "starts of the agent of $guest" "$(state $guest agents)" 1 || return 1
-    done
-}
-
 test_promise() {
-    say "observer: $(observer summary "$samples")"
-    check "the host's memory was never exceeded: free, claims, reserve and untaken" \
-        at_most "samples" "$(summary headroom_broken)" 0
-    check "the host's memory was never exceeded: sum of max(actual, cap) and reserve" \
-        at_most "samples" "$(summary room_broken)" 0
-    check "no guest fell below its minimum, or lost a process" unharmed
+    never_exceeded
+    check "no guest fell below its minimum, or lost a process" unharmed one two three
 }
 
-if ! start_observer $((reserve_mib * 1024)); then
-    say "the observer does not run"
-    exit 1
-fi
-for group in start selfballoon famine swing dom0 promise; do
-    test_$group
-    save_logs
-done
+run_groups start selfballoon famine swing dom0 promise

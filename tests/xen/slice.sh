@@ -337,13 +337,9 @@ has_gone() {
 }
 
 test_promise() {
-    say "observer: $(observer summary "$samples")"
     check "the observer looked ten times a second" at_least "samples in ten seconds" \
         $(($(summary samples) * 10000 / $(summary duration_ms))) 100
-    check "the host's memory was never exceeded: free, claims, reserve and untaken" \
-        at_most "samples" "$(summary headroom_broken)" 0
-    check "the host's memory was never exceeded: sum of max(actual, cap) and reserve" \
-        at_most "samples" "$(summary room_broken)" 0
+    never_exceeded
     check "no domain was ever below its minimum" never_below_minimum
     check "no guest's work was killed for lack of memory" no_worker_killed
     check "no agent died" agents_live
@@ -351,11 +347,4 @@ test_promise() {
     check "and has gone" has_gone
 }
 
-if ! start_observer $((reserve_mib * 1024)); then
-    say "the observer does not run"
-    exit 1
-fi
-for group in start load weights changes dialects frozen promise; do
-    test_$group
-    save_logs
-done
+run_groups start load weights changes dialects frozen promise
