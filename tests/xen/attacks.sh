@@ -3,7 +3,7 @@
 # more memory than is there. Nobody gains by it, nobody is harmed by it, and the daemon does not mind.
 . /test/lib.sh
 
-plan=35
+plan=38
 host_mib=1280
 dom0_mib=256
 swap_disks=2
@@ -156,6 +156,33 @@ test_ends() {
     at_rest
 }
 
+# reborn NAME OF: another domain, at once and under the number of one that ends
+reborn() {
+    create_by="env LIBXL_DOMID_REUSE_TIMEOUT=0 DOMID=$(domid "$2")
+        LD_PRELOAD=/usr/lib/same-domid.so xl create -q -e"
+    xl destroy "$2"
+    start_guest "$1" $start_mib $maxmem_mib ballast && within 60 started "$1" &&
+        [ "$(domid "$1")" = "$(domid "$2")" ]
+    result=$?
+    create_by=
+    return $result
+}
+
+# A number is used again at the worst moment: while what its owner did is held against it, and memory is
+# on its way to it.
+test_reuse() {
+    launch heir none || say "the attacker 'heir' does not start"
+    within 20 known heir
+    attack heir grab
+    within 60 is heir conduct malicious || say "heir is $(field heir conduct)"
+    check "a domain starts under the number of one that is malicious" reborn five heir
+    check "and is not taken for it" within 30 is five conduct cooperative
+    load five 200
+    check "it is given memory" within 60 holds_at_least five $(((start_mib + 40) * 1024))
+    xl destroy five
+    at_rest
+}
+
 # The operator, behind our back: more than there is
 operator_load_mib=350
 
@@ -195,4 +222,4 @@ test_promise() {
     check "no innocent guest fell below its minimum, or lost a process" unharmed one two
 }
 
-run_groups start attacks ends operator promise
+run_groups start attacks ends reuse operator promise

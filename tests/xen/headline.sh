@@ -34,10 +34,10 @@ start() {
 
 # A load lasts for so long, in the guest's own time, and for so long after all of it was there; but not
 # for ever when it does not get there.
-load_ms=20000
-reached_load_ms=8000
+load_ms=30000
+reached_load_ms=12000
 load_most_ms=90000
-growth_mib_s=50
+growth_mib_s=40
 
 # loaded SIZE_MIB GUEST...: a load in each of the guests at once, from rest to rest. Leaves for each
 # GUEST, in figures_GUEST: reached_ms (0: never), waited_ms (stood still for lack of memory until then),

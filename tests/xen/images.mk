@@ -29,15 +29,18 @@ $(CACHE)/observer: $(HERE)/observer.c
 $(CACHE)/leave: $(HERE)/leave.c
 	$(CC) $(CFLAGS) -static -s -o $@ $<
 
+$(CACHE)/same-domid.so: $(HERE)/same-domid.c
+	$(CC) $(CFLAGS) -shared -fPIC -o $@ $<
+
 $(CACHE)/guest-init: $(addprefix $(HERE)/,guest-init.c attacks.c store.c attacks.h store.h)
 	$(CC) $(CFLAGS) -static -s -o $@ $(filter %.c,$^)
 
 $(CACHE)/guest.cpio: $(CACHE)/guest-init $(BALLAST_GUEST) $(KERNEL) $(PACK)
 	$(PACK) guest $@ $(CACHE)/guest-init $(BALLAST_GUEST)
 
-$(CACHE)/system.cpio: $(CACHE)/observer $(CACHE)/leave $(TOOLS) $(KERNEL) $(PACK) \
+$(CACHE)/system.cpio: $(CACHE)/observer $(CACHE)/leave $(CACHE)/same-domid.so $(TOOLS) $(KERNEL) $(PACK) \
 		$(HERE)/dom0-init $(HERE)/block-script
-	$(PACK) system $@ $(CACHE)/observer $(CACHE)/leave
+	$(PACK) system $@ $(CACHE)/observer $(CACHE)/leave $(CACHE)/same-domid.so
 
 $(CACHE)/ballast.cpio: $(BALLASTD) $(BALLAST) $(INIT_SCRIPT) $(PACK)
 	$(PACK) ballast $@ $(BALLASTD) $(BALLAST) $(INIT_SCRIPT)
