@@ -74,9 +74,13 @@ served() {
     carries one $load_mib && settles 30 no_less_than one "$1"
 }
 
-# no_less_than INNOCENT ATTACKER: the one who needs memory holds at least what the attacker holds
+# no_less_than INNOCENT ATTACKER: the one who needs memory holds at least what the attacker holds, or all
+# that it needs
 no_less_than() {
-    at_least "$1" "$(actual "$1")" $(($(actual "$2") * 95 / 100))
+    enough=$(($(actual "$2") * 95 / 100))
+    needed=$(field "$1" need_kib)
+    [ "$needed" -ge $enough ] || enough=$needed
+    at_least "$1" "$(actual "$1")" $enough
 }
 
 at_rest() {
