@@ -14,6 +14,7 @@ min_mib=112
 start_mib=128
 maxmem_mib=512
 min_kib=$((min_mib * 1024))
+step_kib=4096 # what is not worth a call
 
 # The load of the innocent, which with what it needs besides is about what the attacker leaves it when
 # both are served alike.
@@ -78,7 +79,7 @@ served() {
 # that it needs
 no_less_than() {
     enough=$(($(actual "$2") * 95 / 100))
-    needed=$(field "$1" need_kib)
+    needed=$(($(field "$1" need_kib) - step_kib))
     [ "$needed" -ge $enough ] || enough=$needed
     at_least "$1" "$(actual "$1")" $enough
 }
