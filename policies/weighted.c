@@ -19,7 +19,7 @@
 /* When nobody had to give for so long, what nobody needs is shared out by weight, if somebody's size is
  * by the first share of it from what it would be then, until nobody's is by the second, or a step: were
  * each change of need followed, as much memory would be moved for what nobody needs as for need. */
-#define QUIET_MS 180000
+#define QUIET_MS 60000
 #define UNEVEN_SHARE 8
 #define EVEN_SHARE 64
 #define EVEN_KIB 4096

@@ -20,6 +20,9 @@ step_kib=4096 # what is not worth a call
 # both are served alike.
 load_mib=250
 
+# Both of them need so much more than there is beside an attacker that takes.
+squeeze_mib=320
+
 cat >/etc/xen/ballast.conf <<END
 reserve = '${reserve_mib}M'
 pool = '${pool_mib}M'
@@ -145,7 +148,11 @@ test_attacks() {
     done
     for word in grab regain; do
         attacked $word
+        # So that it is asked to give.
+        load one $squeeze_mib
+        load two $squeeze_mib
         check "$word: it is found out" within 60 is $word conduct malicious
+        at_rest
         check "$word: nothing is left of the attacker" ended $word
     done
 }
@@ -153,7 +160,7 @@ test_attacks() {
 # Domains that end when memory is on its way to them
 test_ends() {
     check "a guest starts" launch three ballast
-    load three 200
+    load three 200 12
     check "it is given memory" within 60 holds_at_least three $(((start_mib + 40) * 1024))
     check "it dies then, and nothing is left of it" ended three
     load one $load_mib
@@ -179,20 +186,22 @@ test_reuse() {
     launch heir none || say "the attacker 'heir' does not start"
     within 20 known heir
     attack heir grab
+    load one $squeeze_mib
+    load two $squeeze_mib
     within 60 is heir conduct malicious || say "heir is $(field heir conduct)"
+    at_rest
     check "a domain starts under the number of one that is malicious" reborn five heir
     check "and is not taken for it" within 30 is five conduct cooperative
-    load five 200
+    load five 200 12
     check "it is given memory" within 60 holds_at_least five $(((start_mib + 40) * 1024))
     xl destroy five
-    at_rest
 }
 
 # The operator, behind our back: more than there is
 operator_load_mib=350
 
 told() {
-    at_least "warnings of the host's memory" "$(grep -c HEADROOM:.*by /var/log/syslog)" 2
+    at_least "warnings of the host's memory" "$(grep -c HEADROOM:.*missing /var/log/syslog)" 2
 }
 
 test_operator() {

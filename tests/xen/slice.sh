@@ -21,7 +21,7 @@ min_kib=$((min_mib * 1024))
 
 # --- helpers of these tests -----------------------------------------------------------------------
 
-# What nobody needs stays with whom it is for three minutes before it is shared out again. Where that is not
+# What nobody needs stays with whom it is for a minute before it is shared out again. Where that is not
 # what is looked at, it is kept on the host, so that it moves at once.
 surplus=spread
 
@@ -82,7 +82,7 @@ test_start() {
         exit 1
     check "ballast knows them" within 20 known one two three four
     check "each posts in ballast's own dialect" within 20 each_posts
-    check "idle, they share what there is equally" within 270 spread one two three four
+    check "idle, they share what there is equally" within 180 spread one two three four
 }
 
 each_posts() {
