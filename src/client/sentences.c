@@ -220,6 +220,11 @@ static void say_need(struct page *page, const struct answer *answer)
     if (get(need, "pressure_kib") > 0)
         say(page, "Need", "%s of it were added since its programs wait for memory.",
             MIB(get(need, "pressure_kib")));
+    if (get(need, "doubt") > 0)
+        say(page, "Need",
+            "For waiting it is given %.0f %% less: what it was given for that before "
+            "lay unused.",
+            (double)get(need, "doubt") / 10.0);
     if (available < 0)
         say(page, "Need", "It is short by %s.", MIB(-available));
     else
@@ -259,6 +264,8 @@ static void say_conduct(struct page *page, const struct answer *answer)
     else
         say(page, "Conduct", "It is %s: its balloon driver has shown nothing yet.",
             word(conduct, "class"));
+    if (truth(conduct, "remedied"))
+        say(page, "Conduct", "The configuration's remedies are in force for it.");
     say_asked(page, conduct, get(answer->domain, "actual_kib"));
     if (truth(conduct, "stalled"))
         say(page, "Conduct", "It uses what it was asked for, so it is not to blame.");

@@ -69,6 +69,7 @@ static void explain_conduct(struct json *json, const struct round *round,
     json_bool(json, "stalled", conduct->stalled);
     json_left(json, "retry_in_ms", round->now_ms, conduct->retry_ms);
     json_left(json, "offer_in_ms", round->now_ms, conduct->short_retry_ms);
+    json_bool(json, "remedied", domain->remedy.applied);
     json_map_end(json);
 }
 
@@ -77,6 +78,7 @@ static void explain_need(struct json *json, const struct domain *domain)
     json_map(json, "need");
     json_uint(json, "core_kib", domain->core_kib);
     json_uint(json, "pressure_kib", domain->demand.boost_kib);
+    json_uint(json, "doubt", domain->demand.doubt);
     json_uint(json, "room_kib", domain->need_kib - domain->core_kib);
     json_uint(json, "need_kib", domain->need_kib);
     json_map_end(json);

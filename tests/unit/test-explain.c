@@ -323,6 +323,24 @@ static void test_bill(void)
          "waits.");
 }
 
+static void test_consequences(void)
+{
+    struct domain *domain;
+
+    model_init(&model, 1000 * MIB);
+    model_add(&model, 0, 256 * MIB, 1024 * MIB, 120 * MIB);
+    model_run(&model, 5000);
+    explain(0);
+    CHECK(!strstr(text, "lay unused") && !strstr(text, "remedies"));
+    domain = round_find(&model.engine.round, 1);
+    domain->demand.doubt = 300;
+    domain->remedy.applied = true;
+    explain(0);
+    SAYS("For waiting it is given 30 % less: what it was given for that before lay unused.");
+    SAYS("The configuration's remedies are in force for it.");
+    model_free_all(&model);
+}
+
 /* Steps are told of the policy that took them, not of one that takes none. */
 static void test_without_steps(void)
 {
@@ -384,5 +402,6 @@ int main(int argc, char **argv)
     check_run("a bill", test_bill);
     check_run("a policy without steps", test_without_steps);
     check_run("the figures add up", test_figures);
+    check_run("what follows from doubt and conduct", test_consequences);
     return check_done();
 }
