@@ -14,11 +14,11 @@ min_mib=112
 start_mib=128
 maxmem_mib=512
 min_kib=$((min_mib * 1024))
-step_kib=4096 # what is not worth a call
 
 # The load of the innocent, which with what it needs besides is about what the attacker leaves it when
 # both are served alike.
 load_mib=250
+used_kib=$(((load_mib + 90) * 1024))
 
 # Both of them need so much more than there is beside an attacker that takes.
 squeeze_mib=320
@@ -79,11 +79,10 @@ served() {
 }
 
 # no_less_than INNOCENT ATTACKER: the one who needs memory holds at least what the attacker holds, or all
-# that it needs
+# that it uses: what it might grow into comes after what the other says that it uses
 no_less_than() {
     enough=$(($(actual "$2") * 95 / 100))
-    needed=$(($(field "$1" need_kib) - step_kib))
-    [ "$needed" -ge $enough ] || enough=$needed
+    [ $enough -le $used_kib ] || enough=$used_kib
     at_least "$1" "$(actual "$1")" $enough
 }
 
@@ -170,8 +169,8 @@ test_ends() {
 
 # reborn NAME OF: another domain, at once and under the number of one that ends
 reborn() {
-    create_by="env LIBXL_DOMID_REUSE_TIMEOUT=0 DOMID=$(domid "$2")
-        LD_PRELOAD=/usr/lib/same-domid.so xl create -q -e"
+    create_by="ballast reserve $((start_mib + 8)) -- env LIBXL_DOMID_REUSE_TIMEOUT=0
+        DOMID=$(domid "$2") LD_PRELOAD=/usr/lib/same-domid.so xl create -q -e"
     xl destroy "$2"
     start_guest "$1" $start_mib $maxmem_mib ballast && within 60 started "$1" &&
         [ "$(domid "$1")" = "$(domid "$2")" ]
