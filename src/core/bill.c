@@ -40,6 +40,8 @@ static void carry(struct bill_item *item)
 
 static void charge(struct bill_item *item, uint64_t kib, uint64_t elapsed_ms)
 {
+    if (kib == 0)
+        return;
     for (; elapsed_ms > PIECE_MS; elapsed_ms -= PIECE_MS) {
         item->kib_ms += kib * PIECE_MS;
         carry(item);

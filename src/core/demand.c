@@ -333,21 +333,39 @@ static void ask(struct domain *domain, uint64_t kib)
     domain->need_kib = kib;
 }
 
-/* What its weight gives each domain that shares, between its minimum and maximum, were everybody to use
- * all they may. The pool is nobody's. The others: their guarantee, or what they hold and may. */
-static void entitle(struct round *round)
+/* Of one that does not share: its guarantee, or what it holds and may. */
+static uint64_t entitled_alone_kib(const struct domain *domain)
 {
-    uint64_t there = round->share_kib > round->pool_kib ? round->share_kib - round->pool_kib : 0;
+    if (!conduct_trusted(domain))
+        return domain->min_kib;
+    if (!domain->managed)
+        return domain->actual_kib;
+    return clamp(domain->actual_kib, domain->min_kib, domain->max_kib);
+}
+
+/* Notes what a domain shares by. True when that is not as it was. */
+static bool note_stake(struct domain *domain)
+{
+    struct stake was = domain->stake;
+
+    domain->stake = (struct stake){ 0 };
+    if (domain->shares)
+        domain->stake = (struct stake){
+            .min_kib = domain->min_kib,
+            .max_kib = domain->max_kib,
+            .weight = domain->limits.weight,
+        };
+    return was.min_kib != domain->stake.min_kib || was.max_kib != domain->stake.max_kib
+           || was.weight != domain->stake.weight;
+}
+
+static void fill_entitled(struct round *round, uint64_t there_kib)
+{
     size_t n = 0;
 
     for (size_t i = 0; i < round->count; i++) {
-        struct domain *domain = &round->domains[i];
+        const struct domain *domain = &round->domains[i];
 
-        domain->entitled_kib = domain->actual_kib;
-        if (domain->managed)
-            domain->entitled_kib = clamp(domain->actual_kib, domain->min_kib, domain->max_kib);
-        if (!conduct_trusted(domain))
-            domain->entitled_kib = domain->min_kib;
         if (!domain->shares)
             continue;
         round->fill[n] = (struct fill_item){
@@ -357,12 +375,34 @@ static void entitle(struct round *round)
         };
         round->fill_index[n++] = (uint32_t)i;
     }
-    (void)fill(round->fill, n, there);
+    (void)fill(round->fill, n, there_kib);
     for (size_t k = 0; k < n; k++) {
         struct domain *domain = &round->domains[round->fill_index[k]];
 
         domain->entitled_kib = larger(round->fill[k].given_kib, domain->min_kib);
     }
+}
+
+/* What its weight gives each domain that shares, between its minimum and maximum, were everybody to use
+ * all they may. The pool is nobody's. In most rounds that is what it was in the round before. */
+static void entitle(struct round *round)
+{
+    uint64_t there_kib = round->share_kib - smaller(round->pool_kib, round->share_kib);
+    bool changed = there_kib != round->entitled_of_kib;
+    size_t sharers = 0;
+
+    for (size_t i = 0; i < round->count; i++) {
+        struct domain *domain = &round->domains[i];
+
+        changed |= note_stake(domain);
+        sharers += domain->shares;
+        if (!domain->shares)
+            domain->entitled_kib = entitled_alone_kib(domain);
+    }
+    if (changed || sharers != round->sharers)
+        fill_entitled(round, there_kib);
+    round->entitled_of_kib = there_kib;
+    round->sharers = sharers;
 }
 
 static uint64_t spare_kib(const struct domain *domain)

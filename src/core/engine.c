@@ -433,7 +433,7 @@ static void close_accounts(struct round *round)
 
         keep_account(round, domain);
         if (reason != domain->reason && domain->reasoned)
-            round_note(round, EVENT_REASON, domain, "%s", reason_text(reason));
+            round_tell(round, EVENT_REASON, domain, reason_text(reason));
         domain->reason = reason;
         domain->reasoned = true;
     }

@@ -161,15 +161,23 @@ struct domain *round_find_name(const struct round *round, const char *name)
     return NULL;
 }
 
-void round_note(struct round *round, enum event_kind kind, const struct domain *domain,
-                const char *format, ...)
+static void copy_text(char *to, size_t size, const char *from)
+{
+    size_t len = strnlen(from, size - 1);
+
+    memcpy(to, from, len);
+    to[len] = '\0';
+}
+
+/* NULL when there is no room for it, which is counted. */
+static struct event *add_event(struct round *round, enum event_kind kind,
+                               const struct domain *domain)
 {
     struct event *event;
-    va_list args;
 
     if (round->event_count == EVENTS_MAX) {
         round->events_lost++;
-        return;
+        return NULL;
     }
     event = &round->events[round->event_count++];
     event->kind = kind;
@@ -178,7 +186,27 @@ void round_note(struct round *round, enum event_kind kind, const struct domain *
     memset(event->uuid, 0, sizeof(event->uuid));
     if (domain)
         memcpy(event->uuid, domain->uuid, sizeof(event->uuid));
-    (void)snprintf(event->name, sizeof(event->name), "%s", domain ? domain->name : "");
+    copy_text(event->name, sizeof(event->name), domain ? domain->name : "");
+    return event;
+}
+
+void round_tell(struct round *round, enum event_kind kind, const struct domain *domain,
+                const char *text)
+{
+    struct event *event = add_event(round, kind, domain);
+
+    if (event)
+        copy_text(event->text, sizeof(event->text), text);
+}
+
+void round_note(struct round *round, enum event_kind kind, const struct domain *domain,
+                const char *format, ...)
+{
+    struct event *event = add_event(round, kind, domain);
+    va_list args;
+
+    if (!event)
+        return;
     va_start(args, format);
     (void)vsnprintf(event->text, sizeof(event->text), format, args);
     va_end(args);

@@ -202,6 +202,13 @@ struct remedy {
     uint64_t retry_ms; /* a call failed: not tried before */
 };
 
+/* What a domain's entitlement rests on. weight 0: it does not share. */
+struct stake {
+    uint64_t min_kib;
+    uint64_t max_kib;
+    uint32_t weight;
+};
+
 /* First the figures of the round, near each other because every stage goes through all domains; then
  * what the stages remember of each. */
 struct domain {
@@ -241,6 +248,7 @@ struct domain {
     uint64_t need_kib; /* with room to grow: from the larger of core_kib and min_kib to max_kib */
     uint64_t entitled_kib; /* what its weight gives it, were everybody to use all they may */
     int64_t available_kib; /* held minus need; negative: short by so much */
+    struct stake stake;
 
     /* decide */
     bool shares;         /* takes part in the filling; else it keeps what it can reach */
@@ -337,6 +345,10 @@ struct round {
     uint32_t idle_tax; /* thousandths: a page that nobody needs counts for so much less */
     uint64_t grace_ms;
 
+    /* estimate: what the entitlements of the last round rested on besides */
+    uint64_t entitled_of_kib;
+    size_t sharers;
+
     /* decide */
     bool unpaced;      /* its wants are to be targets at once, as they are */
     bool taking;       /* what nobody needs is taken for need and for the pool, until it is full */
@@ -398,7 +410,9 @@ void round_end(struct round *round);
 struct domain *round_find(const struct round *round, uint32_t domid);
 struct domain *round_find_name(const struct round *round, const char *name);
 
-/* Notes an event; domain NULL: of the host. */
+/* Notes an event; domain NULL: of the host. The second formats, which takes longer. */
+void round_tell(struct round *round, enum event_kind kind, const struct domain *domain,
+                const char *text);
 void round_note(struct round *round, enum event_kind kind, const struct domain *domain,
                 const char *format, ...) __attribute__((format(printf, 4, 5)));
 
