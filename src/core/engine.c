@@ -307,33 +307,18 @@ static void decide(struct engine *engine)
                    engine->policy->name);
 }
 
-/* Higher priorities first: they are given first, and cut last. Not qsort(), which allocates. */
-static void order(struct round *round)
-{
-    int64_t priority = ROUND_NO_PRIORITY;
-    size_t n = 0;
-
-    while ((priority = round_next_priority(round, priority)) != ROUND_NO_PRIORITY) {
-        for (size_t i = 0; i < round->count; i++) {
-            if (round->domains[i].limits.priority == priority)
-                round->guard_index[n++] = (uint32_t)i;
-        }
-    }
-}
-
 static void guard(struct round *round)
 {
     struct guard_host host = as_guard_host(round);
 
-    order(round);
     for (size_t k = 0; k < round->count; k++)
-        round->guard[k] = as_guard_domain(round, &round->domains[round->guard_index[k]]);
+        round->guard[k] = as_guard_domain(round, &round->domains[round->order[k]]);
     round->call_count = guard_plan(&host, round->guard, round->count, round->calls);
     round->waiting = false;
     round->missing = false;
     for (size_t k = 0; k < round->count; k++) {
         const struct guard_domain *planned = &round->guard[k];
-        struct domain *domain = &round->domains[round->guard_index[k]];
+        struct domain *domain = &round->domains[round->order[k]];
 
         domain->grant_kib = domain->target_kib;
         if (planned->fixed)
@@ -344,8 +329,7 @@ static void guard(struct round *round)
         round->missing |= planned->grant_cap_kib < domain->core_kib;
     }
     for (size_t c = 0; c < round->call_count; c++)
-        round->domains[round->guard_index[round->calls[c].index]].grant_kib =
-            round->calls[c].target_kib;
+        round->domains[round->order[round->calls[c].index]].grant_kib = round->calls[c].target_kib;
 }
 
 /* In the guard's order. A call that fails leaves the others as right as they were: gifts draw only
@@ -357,7 +341,7 @@ static void apply(struct engine *engine)
 
     for (size_t c = 0; c < round->call_count && !engine->dry_run; c++) {
         const struct guard_call *call = &round->calls[c];
-        struct domain *domain = &round->domains[round->guard_index[call->index]];
+        struct domain *domain = &round->domains[round->order[call->index]];
         int r = ops->set_target(engine->host, domain, call->target_kib, call->cap_kib);
 
         if (r == 0) {

@@ -71,18 +71,22 @@ int policy_check(const struct round *round, const struct domain **ret_culprit)
     return 0;
 }
 
-/* One step over one class: each domain of this priority from floor_of() to ceiling_of().
- * Returns what is left of left_kib plus what the class already wanted. */
-static uint64_t fill_class(struct round *round, int64_t priority, uint64_t left_kib,
+/* One step over one class: each domain of one priority, from *at on in the order, from floor_of() to
+ * ceiling_of(). Returns what is left of left_kib plus what the class already wanted, and *at behind it. */
+static uint64_t fill_class(struct round *round, size_t *at, uint64_t left_kib,
                            uint64_t (*floor_of)(const struct domain *),
                            uint64_t (*ceiling_of)(const struct domain *))
 {
+    int64_t priority = round->domains[round->order[*at]].limits.priority;
     size_t n = 0;
 
-    for (size_t i = 0; i < round->count; i++) {
+    for (; *at < round->count; ++*at) {
+        uint32_t i = round->order[*at];
         const struct domain *domain = &round->domains[i];
 
-        if (!domain->shares || domain->limits.priority != priority)
+        if (domain->limits.priority != priority)
+            break;
+        if (!domain->shares)
             continue;
         left_kib += domain->want_kib;
         round->fill[n] = (struct fill_item){
@@ -90,7 +94,7 @@ static uint64_t fill_class(struct round *round, int64_t priority, uint64_t left_
             .ceiling_kib = ceiling_of(domain),
             .weight = domain->limits.weight,
         };
-        round->fill_index[n++] = (uint32_t)i;
+        round->fill_index[n++] = i;
     }
     left_kib = fill(round->fill, n, left_kib);
     for (size_t k = 0; k < n; k++)
@@ -102,10 +106,10 @@ uint64_t policy_fill(struct round *round, uint64_t left_kib,
                      uint64_t (*floor_of)(const struct domain *),
                      uint64_t (*ceiling_of)(const struct domain *))
 {
-    int64_t priority = ROUND_NO_PRIORITY;
+    size_t at = 0;
 
-    while ((priority = round_next_priority(round, priority)) != ROUND_NO_PRIORITY)
-        left_kib = fill_class(round, priority, left_kib, floor_of, ceiling_of);
+    while (at < round->count)
+        left_kib = fill_class(round, &at, left_kib, floor_of, ceiling_of);
     return left_kib;
 }
 
@@ -156,6 +160,7 @@ static void share_minimums(struct round *round)
  * time comes, for all that is above its guarantee. */
 void policy_hold(struct round *round)
 {
+    round_order(round);
     round->steps = 0;
     round->staying = false;
     for (size_t i = 0; i < round->count; i++) {

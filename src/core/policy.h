@@ -53,7 +53,7 @@ int policy_decide(const struct policy *policy, struct round *round);
 
 /* The two ends of that call, for a policy that is no function. */
 
-/* Every domain wants what it holds, as policy_decide() says. */
+/* Begins: puts the domains in order, and every domain wants what it holds, as policy_decide() says. */
 void policy_hold(struct round *round);
 
 /* Returns 0; or, with the first domain that is wrong, -ERANGE when it wants what it may not have,

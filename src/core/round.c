@@ -22,7 +22,7 @@ void round_free(struct round *round)
     free(round->fill);
     free(round->fill_index);
     free(round->guard);
-    free(round->guard_index);
+    free(round->order);
     free(round->calls);
     round_init(round);
 }
@@ -74,7 +74,7 @@ static bool make_room(struct round *round)
     round->fill = lengthen(round->fill, sizeof(*round->fill), room, &ok);
     round->fill_index = lengthen(round->fill_index, sizeof(*round->fill_index), room, &ok);
     round->guard = lengthen(round->guard, sizeof(*round->guard), room, &ok);
-    round->guard_index = lengthen(round->guard_index, sizeof(*round->guard_index), room, &ok);
+    round->order = lengthen(round->order, sizeof(*round->order), room, &ok);
     round->calls = lengthen(round->calls, sizeof(*round->calls), room, &ok);
     round->domains = lengthen(round->domains, sizeof(*round->domains), room, &ok);
     if (ok)
@@ -248,7 +248,8 @@ int domain_uuid_parse(const char *text, uint8_t ret_uuid[16])
     return 0;
 }
 
-int64_t round_next_priority(const struct round *round, int64_t below)
+/* The highest priority below `below`; INT64_MIN: there is none. */
+static int64_t next_priority(const struct round *round, int64_t below)
 {
     int64_t highest = INT64_MIN;
 
@@ -258,7 +259,21 @@ int64_t round_next_priority(const struct round *round, int64_t below)
         if (priority < below && priority > highest)
             highest = priority;
     }
-    return highest == INT64_MIN ? ROUND_NO_PRIORITY : highest;
+    return highest;
+}
+
+void round_order(struct round *round)
+{
+    int64_t priority = INT64_MAX;
+    size_t n = 0;
+
+    while (n < round->count) {
+        priority = next_priority(round, priority);
+        for (size_t i = 0; i < round->count; i++) {
+            if (round->domains[i].limits.priority == priority)
+                round->order[n++] = (uint32_t)i;
+        }
+    }
 }
 
 uint64_t round_bottom_kib(const struct round *round, const struct domain *domain, uint64_t at_ms)

@@ -383,7 +383,7 @@ struct round {
     struct fill_item *fill;
     uint32_t *fill_index;
     struct guard_domain *guard;
-    uint32_t *guard_index;
+    uint32_t *order; /* indices of domains, the highest priority first: given first, cut last */
     struct guard_call *calls;
     size_t call_count;
 
@@ -426,11 +426,8 @@ int domain_uuid_parse(const char *text, uint8_t ret_uuid[16]);
  * and what it showed that it cannot let go. */
 uint64_t round_bottom_kib(const struct round *round, const struct domain *domain, uint64_t at_ms);
 
-/* What comes before the highest priority, and after the lowest. */
-#define ROUND_NO_PRIORITY INT64_MAX
-
-/* The highest priority below `below` that a domain has. */
-int64_t round_next_priority(const struct round *round, int64_t below);
+/* Fills round.order. Not qsort(), which allocates; domains have few priorities. */
+void round_order(struct round *round);
 
 /* Names as they are shown and put into JSON; never NULL. */
 const char *domain_type_name(enum domain_type type);
