@@ -612,6 +612,8 @@ static void judge(struct round *round, struct domain *domain)
 
 void conduct_judge(struct round *round)
 {
-    for (size_t i = 0; i < round->count; i++)
+    for (size_t i = 0; i < round->count; i++) {
+        round_fetch_ahead(round, i, 0, offsetof(struct domain, demand));
         judge(round, &round->domains[i]);
+    }
 }
