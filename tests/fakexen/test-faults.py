@@ -37,7 +37,11 @@ class Swing:
         self.turn += 1
         for domid in sorted(set(self.host.domains()) - {0}):
             high = (self.turn + domid) % 3 == 0
-            self.host.needs(domid, (350 if high else 80 + 8 * (self.turn % 4)) * MIB)
+            try:
+                self.host.needs(domid, (350 if high else 80 + 8 * (self.turn % 4)) * MIB)
+            except FakeHostError:
+                if domid in self.host.domains():
+                    raise # else it has vanished meanwhile
 
     def until(self, condition, seconds=30):
         """Swings until the condition holds. Returns whether it does."""
