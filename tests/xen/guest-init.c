@@ -290,7 +290,7 @@ static void read_attack(void)
 
     if (!store_request("data/attack", NULL, wanted, sizeof(wanted)) || strcmp(wanted, attack) == 0)
         return;
-    strcpy(attack, wanted);
+    memcpy(attack, wanted, sizeof(attack));
     if (attacker > 0)
         kill(attacker, SIGKILL);
     attacker = attack[0] ? fork() : 0;
@@ -309,7 +309,7 @@ static void read_switch(pid_t agent)
     if (!store_request("data/selfballoon", NULL, wanted, sizeof(wanted))
         || strcmp(wanted, said) == 0)
         return;
-    strcpy(said, wanted);
+    memcpy(said, wanted, sizeof(said));
     if (agent > 0)
         kill(agent, strcmp(said, "on") == 0 ? SIGUSR1 : SIGUSR2);
 }
