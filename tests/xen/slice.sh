@@ -53,7 +53,8 @@ equal() {
     done
 }
 
-# spread NAME...: equal, and no more lies idle than the reserve and the pool
+# spread NAME...: equal to an eighth, for less of which nothing is moved that nobody needs; and no more lies
+# idle than the reserve and the pool
 spread() {
     for guest in "$@"; do
         at_least "$guest" "$(actual "$guest")" $(($(actual "$1") * 7 / 8)) &&
