@@ -138,9 +138,8 @@ static bool uneven(const struct round *round, size_t n)
         const struct domain *domain = &round->domains[round->fill_index[k]];
         uint64_t has_kib = spare_kib(round, domain);
         uint64_t gets_kib = round->fill[k].given_kib - round->fill[k].floor_kib;
-        uint64_t far_kib = larger(has_kib, gets_kib) - smaller(has_kib, gets_kib);
 
-        if (far_kib > larger(EVEN_KIB, (domain->want_kib + has_kib) / share))
+        if (distance(has_kib, gets_kib) > larger(EVEN_KIB, (domain->want_kib + has_kib) / share))
             return true;
     }
     return false;
