@@ -10,7 +10,7 @@
  * What nobody needs is taxed: an idle page counts for only 1 - tax of a needed one, so a domain that
  * needs N and has P counts as N + k (P - N) with k = 1 / (1 - tax), and that by weight is what the
  * domains are made equal in. Divided by k it is the same as N / k + (P - N), where no product can
- * overflow and each KiB given is one KiB: what a domain needs is its floor, reduced by the tax. */
+ * overflow and each KiB given is one KiB: what a domain needs counts as a floor, reduced by the tax. */
 #include "core/policy.h"
 
 #include "core/conduct.h"
@@ -55,10 +55,14 @@ static bool may_have_surplus(const struct domain *domain)
            && conduct_trusted(domain);
 }
 
-/* What is left of needed memory once it is taxed. */
-static uint64_t taxed_kib(const struct round *round, uint64_t kib)
+/* What it has been given so far, where what it needs of that is taxed. What it is left for another
+ * reason, its grace or a balloon that does not go on, is no less idle for that. */
+static uint64_t taxed_kib(const struct round *round, const struct domain *domain)
 {
-    return kib * (IDLE_TAX_MAX - round->idle_tax) / IDLE_TAX_MAX;
+    uint64_t needed_kib = smaller(domain->need_kib, domain->want_kib);
+
+    return domain->want_kib - needed_kib
+           + needed_kib * (IDLE_TAX_MAX - round->idle_tax) / IDLE_TAX_MAX;
 }
 
 /* What it is asked to hold, and may, beyond what it needs. Whoever has a record holds nothing above his
@@ -104,7 +108,7 @@ static size_t fill_spare(struct round *round, uint64_t left_kib, bool only_has)
 
     for (size_t i = 0; i < round->count; i++) {
         const struct domain *domain = &round->domains[i];
-        uint64_t floor_kib = taxed_kib(round, domain->want_kib);
+        uint64_t floor_kib = taxed_kib(round, domain);
 
         if (!may_have_surplus(domain))
             continue;

@@ -476,6 +476,31 @@ static void test_idle_tax(void)
     }
 }
 
+/* What a domain is left, though it does not need it, is no reason to give it more: in the end of its
+ * grace nothing moves. */
+static void test_left_is_idle(void)
+{
+    static const struct {
+        uint64_t share_mib, first_mib, second_mib;
+    } cases[] = {
+        { 900, 450, 450 },
+        { 450, 300, 150 },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct round round;
+
+        begin(&round, cases[i].share_mib);
+        round.idle_tax = 750;
+        add(&round, 1, 50, 100, 2000, 256, 0)->bottom_kib = 300 * MIB;
+        add(&round, 2, 50, 100, 2000, 256, 0);
+        CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+        CHECK_EQ(want(&round, 1), cases[i].first_mib * MIB);
+        CHECK_EQ(want(&round, 2), cases[i].second_mib * MIB);
+        round_free(&round);
+    }
+}
+
 /* The largest sizes that there are, at every tax. */
 static void test_largest(void)
 {
@@ -555,6 +580,7 @@ int main(int argc, char **argv)
     check_run("static sizes", test_static);
     check_run("a wrong policy is rejected whole", test_wrong_policy);
     check_run("an idle page counts less", test_idle_tax);
+    check_run("what a domain is left counts as idle", test_left_is_idle);
     check_run("the same fraction of the way", test_proportional);
     check_run("the largest sizes", test_largest);
     check_run("properties over random hosts", test_properties);
