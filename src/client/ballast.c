@@ -10,6 +10,7 @@
 #include "client/client.h"
 #include "daemon/paths.h"
 #include "util/descriptors.h"
+#include "util/exits.h"
 
 struct subcommand {
     const char *name;
@@ -49,7 +50,7 @@ static void print_help(void)
 int client_try_help(const char *command)
 {
     fprintf(stderr, "Try 'ballast %s%s--help'.\n", command, *command ? " " : "");
-    return EXIT_FAILURE;
+    return EXIT_USAGE;
 }
 
 int client_options(int argc, char **argv, const char *help, int arguments_max, bool *json)

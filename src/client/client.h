@@ -23,7 +23,7 @@ int simulate_main(int argc, char **argv);
 int reserve_main(int argc, char **argv);
 int release_main(int argc, char **argv);
 
-/* Says on standard error where the help is. Returns EXIT_FAILURE. */
+/* Says on standard error where the help is. Returns EXIT_USAGE. */
 int client_try_help(const char *command);
 
 /* For subcommands that take no options but --json and --help, and at most arguments_max arguments:

@@ -46,8 +46,8 @@ int explain_main(int argc, char **argv)
     if (status >= 0)
         return status;
     if (optind == argc) {
-        fputs("ballast: a domain is missing. Try 'ballast explain --help'.\n", stderr);
-        return EXIT_FAILURE;
+        fputs("ballast: a domain is missing\n", stderr);
+        return client_try_help("explain");
     }
     answer = ask(argv[optind]);
     if (!answer)

@@ -13,6 +13,7 @@
 #include "client/connect.h"
 #include "client/view.h"
 #include "core/reserve.h"
+#include "util/exits.h"
 #include "util/units.h"
 
 static const char reserve_help[] =
@@ -55,7 +56,7 @@ struct options {
 static int bad(const char *what, const char *text, const char *expected)
 {
     fprintf(stderr, "ballast: %s '%s': expected %s\n", what, text, expected);
-    return EXIT_FAILURE;
+    return EXIT_USAGE;
 }
 
 static int read_time(const char *text, uint64_t *ret_ms)

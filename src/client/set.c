@@ -59,7 +59,21 @@ static int send_and_show(const char *command, const char *arguments, bool json)
     return answer ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
-/* The first word names the domain when it sets nothing. Returns NULL when a word is wrong. */
+/* The first word names the domain when it sets nothing. */
+static bool are_settings(char *const *words, int count)
+{
+    for (int i = 0; i < count; i++) {
+        const char *equals = strchr(words[i], '=');
+
+        if (equals ? equals > words[i] : i == 0)
+            continue;
+        fprintf(stderr, "ballast: '%s': expected KEY=VALUE\n", words[i]);
+        return false;
+    }
+    return true;
+}
+
+/* Cuts the words up. NULL without memory. */
 static struct json *make_arguments(char **words, int count)
 {
     struct json *json = json_new(false);
@@ -70,14 +84,9 @@ static struct json *make_arguments(char **words, int count)
     for (int i = 0; i < count; i++) {
         char *equals = strchr(words[i], '=');
 
-        if (!equals && i == 0) {
+        if (!equals) {
             json_string(json, "domain", words[i]);
             continue;
-        }
-        if (!equals || equals == words[i]) {
-            fprintf(stderr, "ballast: '%s': expected KEY=VALUE\n", words[i]);
-            json_free(json);
-            return NULL;
         }
         *equals = '\0';
         json_string(json, words[i], equals + 1);
@@ -110,9 +119,11 @@ int set_main(int argc, char **argv)
         json = true;
     }
     if (optind == argc) {
-        fputs("ballast: nothing to set. Try 'ballast set --help'.\n", stderr);
-        return EXIT_FAILURE;
+        fputs("ballast: nothing to set\n", stderr);
+        return client_try_help("set");
     }
+    if (!are_settings(argv + optind, argc - optind))
+        return client_try_help("set");
     arguments = make_arguments(argv + optind, argc - optind);
     if (!arguments)
         return EXIT_FAILURE;

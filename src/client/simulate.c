@@ -16,6 +16,7 @@
 #include "core/engine.h"
 #include "host/host-sim.h"
 #include "util/bounds.h"
+#include "util/exits.h"
 #include "util/units.h"
 
 /* More lines than this are no comparison for the eye. */
@@ -290,7 +291,7 @@ int simulate_main(int argc, char **argv)
         switch (option) {
         case 's':
             if (!parse_seed(optarg, &options.seed))
-                return EXIT_FAILURE;
+                return EXIT_USAGE;
             break;
         case 'g':
             options.svg = optarg;
@@ -301,7 +302,7 @@ int simulate_main(int argc, char **argv)
         case 'p':
             if (options.policy_count == POLICIES_MAX) {
                 fprintf(stderr, "ballast: expected at most %d policies\n", POLICIES_MAX);
-                return EXIT_FAILURE;
+                return EXIT_USAGE;
             }
             options.policies[options.policy_count++] = optarg;
             break;
@@ -309,17 +310,16 @@ int simulate_main(int argc, char **argv)
             fputs(help_text, stdout);
             return EXIT_SUCCESS;
         default:
-            fputs("Try 'ballast simulate --help'.\n", stderr);
-            return EXIT_FAILURE;
+            return client_try_help("simulate");
         }
     }
     if (optind + 1 != argc) {
-        fputs("ballast: simulate takes one scenario\nTry 'ballast simulate --help'.\n", stderr);
-        return EXIT_FAILURE;
+        fputs("ballast: simulate takes one scenario\n", stderr);
+        return client_try_help("simulate");
     }
     if (options.svg && options.policy_count > 1) {
         fputs("ballast: --svg draws one policy; expected --policy once\n", stderr);
-        return EXIT_FAILURE;
+        return EXIT_USAGE;
     }
     options.scenario = argv[optind];
     return simulate(&options);

@@ -15,6 +15,7 @@
 #include "client/client.h"
 #include "client/connect.h"
 #include "client/view.h"
+#include "util/exits.h"
 #include "util/units.h"
 
 static const char help[] =
@@ -303,14 +304,14 @@ static int read_options(int argc, char **argv, struct top *top)
                 fprintf(stderr,
                         "ballast: --delay %s: expected a time such as 500ms, 100ms at least\n",
                         optarg);
-                return EXIT_FAILURE;
+                return EXIT_USAGE;
             }
             break;
         case 'i':
             if (units_parse_int(optarg, 1, INT64_MAX, &top->iterations) < 0) {
                 fprintf(stderr, "ballast: --iterations %s: expected a whole number from 1\n",
                         optarg);
-                return EXIT_FAILURE;
+                return EXIT_USAGE;
             }
             break;
         case 'j':

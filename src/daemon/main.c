@@ -19,6 +19,7 @@
 #include "host/host-sim.h"
 #include "host/scenario.h"
 #include "util/descriptors.h"
+#include "util/exits.h"
 #include "util/log.h"
 #include "util/units.h"
 
@@ -123,7 +124,7 @@ static int read_options(int argc, char **argv, struct options *options)
         case SEED:
             if (units_parse_int(optarg, 0, INT64_MAX, &seed) < 0) {
                 fprintf(stderr, "ballastd: --seed %s: expected a whole number\n", optarg);
-                return EXIT_FAILURE;
+                return EXIT_USAGE;
             }
             break;
         case VERBOSE:
@@ -137,14 +138,14 @@ static int read_options(int argc, char **argv, struct options *options)
             return EXIT_SUCCESS;
         default:
             fputs("Try 'ballastd --help'.\n", stderr);
-            return EXIT_FAILURE;
+            return EXIT_USAGE;
         }
     }
     options->seed = (uint64_t)seed;
     if (optind < argc) {
         fprintf(stderr, "ballastd: unexpected argument '%s'\nTry 'ballastd --help'.\n",
                 argv[optind]);
-        return EXIT_FAILURE;
+        return EXIT_USAGE;
     }
     if (!options->pidfile && !options->foreground)
         options->pidfile = PID_PATH;

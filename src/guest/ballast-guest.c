@@ -21,11 +21,10 @@
 #include "report/timing.h"
 #include "util/bounds.h"
 #include "util/descriptors.h"
+#include "util/exits.h"
 
 /* After a failure the store is tried again so much later. */
 #define RETRY_MS 2000
-
-#define EXIT_USAGE 2
 
 static volatile sig_atomic_t stopping;
 static volatile sig_atomic_t sizes_itself;

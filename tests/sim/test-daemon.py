@@ -458,7 +458,7 @@ def checks():
     for arguments in (["--nonsense"], ["extra"], ["--seed", "x"], ["--config"]):
         run = subprocess.run(daemon.command(*arguments), stderr=subprocess.PIPE, text=True,
                              timeout=PATIENCE, check=False)
-        tap.ok(run.returncode == 1 and run.stderr, f"ballastd {' '.join(arguments)}: an error")
+        tap.ok(run.returncode == 2 and run.stderr, f"ballastd {' '.join(arguments)}: an error")
 
 
 def dry_run():

@@ -71,7 +71,7 @@ def held(daemon):
     number = str(answer.get("reservation"))
     tap.equal(daemon.ballast("release", number).returncode, 0, "it is given back by its number")
     tap.equal(daemon.ballast("release", number).returncode, 1, "... once")
-    tap.equal(daemon.ballast("release", "x").returncode, 1, "... and by nothing else")
+    tap.equal(daemon.ballast("release", "x").returncode, 2, "... and by nothing else")
     none_left(daemon)
     kinds = [event["data"]["text"] for event in daemon.ask("query-events")["return"]
              if event["event"] == "RESERVATION"]
@@ -171,9 +171,10 @@ def commands(daemon):
     tap.ok(run.returncode == 1 and not os.path.exists(os.path.join(daemon.folder, "ran")),
            "without memory it is not run")
     for wrong in (["reserve"], ["reserve", "x"], ["reserve", "1M", "2M"], ["reserve", "--", "true"],
-                  ["reserve", "2M", "--at-most", "1M"], ["reserve", "1M", "--for", "soon"],
-                  ["reserve", "1M", "--name", "x" * 64]):
-        tap.equal(daemon.ballast(*wrong).returncode, 1, f"refused: {' '.join(wrong)[:40]}")
+                  ["reserve", "2M", "--at-most", "1M"], ["reserve", "1M", "--for", "soon"]):
+        tap.equal(daemon.ballast(*wrong).returncode, 2, f"refused: {' '.join(wrong)[:40]}")
+    tap.equal(daemon.ballast("reserve", "1M", "--name", "x" * 64).returncode, 1,
+              "refused: a longer name than a domain's")
     none_left(daemon)
 
 

@@ -102,7 +102,7 @@ def check_policies(scenario, folder):
            and re.search(r"^\(in reach\) +\d", table, re.M), "and a table shows them")
     result = simulate(scenario, "--policy", "weighted", "--policy", "static", "--svg",
                       os.path.join(folder, "both.svg"))
-    tap.ok(result.returncode == 1 and "one policy" in result.stderr,
+    tap.ok(result.returncode == 2 and "one policy" in result.stderr,
            "a picture of two policies is refused")
 
 
@@ -121,8 +121,8 @@ def check_refusals(folder):
     result = simulate(path)
     tap.ok(result.returncode == 1 and f"{path}:1: " in result.stderr
            and f"{path}:2: " in result.stderr, "faults are told with file and line")
-    tap.ok(simulate().returncode == 1, "no scenario is an error")
-    tap.ok(simulate(path, "--seed", "x").returncode == 1, "a seed is a number")
+    tap.ok(simulate().returncode == 2, "no scenario is an error")
+    tap.ok(simulate(path, "--seed", "x").returncode == 2, "a seed is a number")
 
 
 def main():
