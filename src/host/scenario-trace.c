@@ -3,15 +3,13 @@
  * a domain need goes in a straight line, so each becomes an event that begins at the one before. */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "core/fill.h"
 #include "host/scenario-reader.h"
+#include "util/regular.h"
 
 /* A file that is wrong is wrong in every line. */
 #define FAULTS_SHOWN 10
@@ -167,34 +165,19 @@ static char *path_of(const char *scenario, const char *name)
     return path;
 }
 
-/* Only a file: nothing that one could wait for. */
-static FILE *open_file(const char *path)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-    struct stat stat = { .st_mode = 0 };
-    FILE *file = NULL;
-
-    if (fd >= 0 && fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode))
-        file = fdopen(fd, "r");
-    else if (fd >= 0)
-        errno = S_ISDIR(stat.st_mode) ? EISDIR : EINVAL;
-    if (!file && fd >= 0)
-        (void)close(fd);
-    return file;
-}
-
 void reader_trace(struct reader *reader, const char *name, int line)
 {
     size_t count = reader->scenario->guest_count;
     struct csv csv = { .reader = reader, .at = line, .name = name };
     char *path = path_of(reader->scenario->file, name);
-    FILE *file = path ? open_file(path) : NULL;
+    const char *why = NULL;
+    FILE *file = path ? regular_open(path, &why) : NULL;
 
     csv.last_ms = calloc(count + 1, sizeof(*csv.last_ms));
     if (!path || !csv.last_ms) {
         reader->no_memory = true;
     } else if (!file) {
-        fault(reader, line, "%s: cannot be read: %s", path, strerror(errno));
+        fault(reader, line, "%s: cannot be read: %s", path, why);
     } else {
         for (size_t i = 0; i < count; i++)
             csv.last_ms[i] = -1;

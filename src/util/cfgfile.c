@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "util/regular.h"
 #include "util/units.h"
 
 /* A thousand domains of a thousand bytes each. */
@@ -266,15 +267,16 @@ static int scan(struct cfgfile *file, const char *text, size_t len)
  * the last line) and a NUL after it. */
 static int read_text(struct cfgfile *file, char **ret_text, size_t *ret_len)
 {
-    char *text = malloc(FILE_SIZE_MAX + 2);
-    FILE *stream = fopen(file->name, "re");
+    const char *why = NULL;
+    FILE *stream = regular_open(file->name, &why);
+    char *text = stream ? malloc(FILE_SIZE_MAX + 2) : NULL;
     size_t len = 0;
     int r = 0;
 
-    if (!text) {
-        r = -ENOMEM;
-    } else if (!stream) {
+    if (!stream) {
         r = -errno;
+    } else if (!text) {
+        r = -ENOMEM;
     } else {
         errno = 0;
         len = fread(text, 1, FILE_SIZE_MAX + 1, stream);
@@ -286,7 +288,7 @@ static int read_text(struct cfgfile *file, char **ret_text, size_t *ret_len)
     if (stream)
         (void)fclose(stream);
     if (r < 0) {
-        cfgfile_fault(file, 0, "cannot be read: %s", strerror(-r));
+        cfgfile_fault(file, 0, "cannot be read: %s", why ? why : strerror(-r));
         free(text);
         return r;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 #include <errno.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "check.h"
@@ -260,6 +261,34 @@ static void test_no_file(void)
     cfgfile_free(NULL);
 }
 
+/* What would keep the daemon waiting, or is read for ever. */
+static void test_no_regular_file(void)
+{
+    char fifo[64];
+    const char *const others[] = { fifo, "/dev/zero", "/dev/null" };
+
+    snprintf(fifo, sizeof(fifo), "/tmp/test-cfgfile.%ld", (long)getpid());
+    CHECK_EQ(mkfifo(fifo, 0600), 0);
+    (void)alarm(60); /* it ends also when it waits */
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+        size_t size;
+        char *text = NULL;
+        FILE *stream = open_memstream(&text, &size);
+        struct cfgfile *file = NULL;
+        char expected[128];
+
+        CHECK_EQ(cfgfile_read(others[i], stream, &file), -EINVAL);
+        CHECK(!file);
+        fclose(stream);
+        snprintf(expected, sizeof(expected), "%s: cannot be read: it is no regular file\n",
+                 others[i]);
+        CHECK_STR(text, expected);
+        free(text);
+    }
+    (void)alarm(0);
+    (void)unlink(fifo);
+}
+
 static void test_words(void)
 {
     char text[] = " web-* ,\tweight = 512,min=1G=2,, size= ,x ";
@@ -292,6 +321,7 @@ int main(int argc, char **argv)
     check_run("a NUL is refused", test_nul);
     check_run("what is too large is refused", test_too_large);
     check_run("a file that cannot be read is told", test_no_file);
+    check_run("a pipe or a device is not read", test_no_regular_file);
     check_run("splits the words of an item", test_words);
     free(report);
     return check_done();
