@@ -593,8 +593,11 @@ static bool check_pattern(struct reader *reader, int line, const char *pattern)
         return false;
     }
     if (strlen(pattern) >= CONFIG_PATTERN_SIZE) {
-        fault(reader, line, "'%.32s...' is too long; expected at most %d bytes", pattern,
-              CONFIG_PATTERN_SIZE - 1);
+        fault(
+            reader, line,
+            "'%.32s...' is too long to match; expected at most %d bytes, which is what is kept of "
+            "a domain's name",
+            pattern, CONFIG_PATTERN_SIZE - 1);
         return false;
     }
     if (!fits_a_name(pattern)) {

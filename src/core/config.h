@@ -16,7 +16,9 @@
 #endif
 #define CONFIG_FILE SYSCONFDIR "/xen/ballast.conf"
 #define CONFIG_RULES_MAX 1024
-#define CONFIG_PATTERN_SIZE 128
+
+/* Of a domain's name so much is kept (round.h): what is longer would never match. */
+#define CONFIG_PATTERN_SIZE DOMAIN_NAME_SIZE
 
 /* Which members of a rule's limits were given. */
 enum {
