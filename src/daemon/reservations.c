@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "daemon/commands.h"
 #include "util/log.h"
@@ -357,15 +356,8 @@ void reservations_free(struct control *control)
         forget_owner(&control->owners, &control->owners.list[0]);
 }
 
-/* The store. Times are those of the day there: the host's clock begins anew with the host. */
-
-static int64_t wall_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
+/* The store. It lasts as long as the host's clock does, until the host boots; the time of the day may
+ * jump meanwhile. */
 
 static void key_of(uint64_t id, char key[KEY_SIZE])
 {
@@ -374,7 +366,6 @@ static void key_of(uint64_t id, char key[KEY_SIZE])
 
 static struct json *to_json(const struct control *control, const struct reservation *reservation)
 {
-    int64_t shift_ms = wall_ms() - (int64_t)now_ms(control);
     struct json *json = json_new(false);
     char uuid[UUID_TEXT_SIZE];
 
@@ -386,8 +377,8 @@ static struct json *to_json(const struct control *control, const struct reservat
     json_uint(json, "at_most_kib", reservation->most_kib);
     json_uint(json, "gathered_kib", reservation->gathered_kib);
     json_uint(json, "hold_ms", reservation->hold_ms);
-    json_int(json, "made_ms", (int64_t)reservation->made_ms + shift_ms);
-    json_int(json, "until_ms", (int64_t)reservation->until_ms + shift_ms);
+    json_uint(json, "made_ms", reservation->made_ms);
+    json_uint(json, "until_ms", reservation->until_ms);
     json_uint(json, "state", reservation->state);
     json_bool(json, "told", reservation->told);
     domain_uuid_text(reservation->uuid, uuid);
@@ -490,27 +481,12 @@ static int get_number(const struct json_value *map, const char *key, int64_t max
     return 0;
 }
 
-/* A time of the day, at most RESERVE_MOST_MS from now, on our clock. */
-static int get_time(const struct control *control, const struct json_value *map, const char *key,
-                    uint64_t *ret_ms)
-{
-    int64_t now = (int64_t)now_ms(control);
-    int64_t value;
-
-    if (!json_get_int(json_get(map, key), &value))
-        return -EINVAL;
-    if (value > wall_ms() + RESERVE_MOST_MS || value < 0)
-        return -ERANGE;
-    value += now - wall_ms();
-    *ret_ms = value > 0 ? (uint64_t)value : 0;
-    return 0;
-}
-
 static int from_json(const struct control *control, const struct json_value *map,
                      struct reservation *reservation)
 {
     const char *name = json_get_string(json_get(map, "name"));
     const char *uuid = json_get_string(json_get(map, "uuid"));
+    int64_t latest_ms = (int64_t)now_ms(control) + RESERVE_MOST_MS;
     uint64_t state = 0;
     int r;
 
@@ -530,9 +506,9 @@ static int from_json(const struct control *control, const struct json_value *map
     if (r == 0)
         r = get_number(map, "state", RESERVATION_TAKEN, &state);
     if (r == 0)
-        r = get_time(control, map, "made_ms", &reservation->made_ms);
+        r = get_number(map, "made_ms", latest_ms, &reservation->made_ms);
     if (r == 0)
-        r = get_time(control, map, "until_ms", &reservation->until_ms);
+        r = get_number(map, "until_ms", latest_ms, &reservation->until_ms);
     if (r == 0 && reservation->least_kib > reservation->most_kib)
         r = -EINVAL;
     reservation->state = (enum reservation_state)state;

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 sys.dont_write_bytecode = True
 from fakehost import MIB, FakeHostError, Host, Tap, ballast, fake, stores, wait_for, xen_program
@@ -94,6 +95,8 @@ def check_kept_over_kill(host, store, number):
     """What was gathered is gathered before anything is given."""
     path = f"/tool/ballast/reservations/{number}"
     tap.ok(wait_for(lambda: '"told":true' in (host.read(path) or "")), f"{store}: it is in the store")
+    left_ms = json.loads(host.read(path))["until_ms"] - time.monotonic() * 1000
+    tap.ok(0 < left_ms <= 600000, f"{store}: till when, whatever time of the day it is")
     host.stop_daemon(signal.SIGKILL)
     host.start_daemon()
     row = state_of(host, number)
