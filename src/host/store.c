@@ -13,9 +13,24 @@
 /* So many turns without an event on a readable descriptor: the store has closed it. */
 #define EMPTY_TURNS 16
 
+/* A store without a socket, in a domain of its own, is reached through the kernel. But where there was a
+ * socket its end is the store's, and who asks the kernel then waits for ever. */
+static struct xs_handle *connect_one(struct store *store)
+{
+    struct xs_handle *handle = xs_open(XS_OPEN_SOCKETONLY);
+
+    if (handle)
+        store->by_socket = true;
+    else if (!store->by_socket)
+        handle = xs_open(0);
+    return handle;
+}
+
 int store_open(struct store *store)
 {
-    *store = (struct store){ .watcher = xs_open(0), .reader = xs_open(0) };
+    *store = (struct store){ .by_socket = store->by_socket };
+    store->watcher = connect_one(store);
+    store->reader = connect_one(store);
     if (store->watcher && store->reader)
         return 0;
     store_close(store);
@@ -28,7 +43,7 @@ void store_close(struct store *store)
         xs_close(store->watcher);
     if (store->reader)
         xs_close(store->reader);
-    *store = (struct store){ .lost = true };
+    *store = (struct store){ .by_socket = store->by_socket, .lost = true };
 }
 
 /* The errors that the store itself answers leave the connection whole. Returns it, negative. */

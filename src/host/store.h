@@ -14,6 +14,7 @@ struct xs_handle;
 struct store {
     struct xs_handle *watcher; /* has a thread of libxenstore's; only for events */
     struct xs_handle *reader;  /* has none; for all else */
+    bool by_socket;            /* it was there once */
     bool lost;
     unsigned empty_turns;
 };
