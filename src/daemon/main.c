@@ -42,6 +42,7 @@ struct state {
     char *pid_path;
     struct scenario scenario;
     struct config config;
+    int host_fd; /* of the lock */
     int pid_fd;
     int listen_fd;
     struct host *host;
@@ -225,9 +226,14 @@ static int open_host(const struct options *options, struct state *state)
     return host_xen_open(&state->host);
 }
 
-/* From here to the end nobody else may serve the same host. */
-static int take_places(struct state *state)
+/* From here to the end nobody else may serve the same host. What changes no real one may run beside. */
+static int take_places(const struct options *options, struct state *state)
 {
+    if (!options->scenario && !options->dry_run) {
+        state->host_fd = service_lock_host();
+        if (state->host_fd < 0)
+            return state->host_fd;
+    }
     if (state->pid_path) {
         state->pid_fd = service_pidfile(state->pid_path);
         if (state->pid_fd < 0)
@@ -249,6 +255,8 @@ static void leave_places(const struct state *state)
         (void)unlink(state->pid_path);
         (void)close(state->pid_fd);
     }
+    if (state->host_fd >= 0)
+        (void)close(state->host_fd);
 }
 
 static int serve(const struct options *options, struct state *state)
@@ -283,7 +291,7 @@ static int run(const struct options *options, struct state *state)
 {
     int r;
 
-    r = take_places(state);
+    r = take_places(options, state);
     if (r == 0)
         r = open_host(options, state);
     if (r == 0) {
@@ -305,7 +313,7 @@ static void free_state(struct state *state)
 
 int main(int argc, char **argv)
 {
-    struct state state = { .pid_fd = -1, .listen_fd = -1 };
+    struct state state = { .host_fd = -1, .pid_fd = -1, .listen_fd = -1 };
     struct options options;
     int r;
 

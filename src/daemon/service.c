@@ -20,6 +20,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/paths.h"
 #include "util/log.h"
 
 /* Written to when we are ready, while the parent waits at the other end; -1: nobody waits. */
@@ -148,7 +149,7 @@ static void make_directory_of(const char *file)
     free(directory);
 }
 
-static int pidfile_fail(const char *file, int fd, int error)
+static int lock_fail(const char *file, int fd, int error)
 {
     if (error == EWOULDBLOCK)
         log_error("%s is locked: another ballastd is running", file);
@@ -159,16 +160,32 @@ static int pidfile_fail(const char *file, int fd, int error)
     return error == EWOULDBLOCK ? -EEXIST : -error;
 }
 
+/* The descriptor of the file, which is made when it is missing and locked for as long as we live. */
+static int lock_file(const char *file, mode_t mode)
+{
+    int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+    int fd = open(file, flags, mode);
+
+    if (fd < 0 && errno == ENOENT) {
+        make_directory_of(file);
+        fd = open(file, flags, mode);
+    }
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
+        return lock_fail(file, fd, errno);
+    return fd;
+}
+
+int service_lock_host(void)
+{
+    return lock_file(HOST_LOCK_PATH, 0600);
+}
+
 int service_pidfile(const char *file)
 {
-    int fd;
+    int fd = lock_file(file, 0644);
 
-    make_directory_of(file);
-    fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
-        return pidfile_fail(file, fd, errno);
-    if (ftruncate(fd, 0) < 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0)
-        return pidfile_fail(file, fd, errno);
+    if (fd >= 0 && (ftruncate(fd, 0) < 0 || dprintf(fd, "%ld\n", (long)getpid()) < 0))
+        return lock_fail(file, fd, errno);
     return fd;
 }
 

@@ -4,10 +4,11 @@
 
 import os
 import signal
+import subprocess
 import sys
 
 sys.dont_write_bytecode = True
-from fakehost import MIB, FakeHostError, Host, Tap, stores, wait_for
+from fakehost import MIB, FakeHostError, Host, Tap, ballastd, preload_for, stores, wait_for
 
 COUNT = 100
 SIZE = 256 * MIB
@@ -118,8 +119,39 @@ def check_quiet(store):
         host.stop_daemon()
 
 
+def second_daemon(host, *arguments):
+    """Another one, with places of its own. Returns its exit status, None when it runs, and what it says."""
+    path = ballastd()
+    places = ["--socket", host.socket_path + "2", "--pidfile", os.path.join(host.dir, "pid2")]
+    command = ["env", "LD_PRELOAD=" + preload_for(path), path, "--foreground", *places, *arguments]
+    process = subprocess.Popen(command, env=host.env, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: process.poll() is not None or os.path.exists(places[1]))
+    status = process.poll()
+    process.kill()
+    return status, process.communicate()[1]
+
+
+def check_only_one(store):
+    """Two of them would each give out the same memory."""
+    with Host(store, 4096, 1024) as host:
+        host.start_daemon(CONFIG)
+        status, told = second_daemon(host)
+        if not tap.ok(status == 1 and "another ballastd" in told,
+                      f"{store}: a second daemon on the same host is refused"):
+            tap.note(f"{status} {told}")
+        host.up(tap, f"{store}: ... and the first")
+        status, told = second_daemon(host, "--dry-run")
+        if not tap.ok(status is None, f"{store}: ... but a dry run may look on"):
+            tap.note(f"{status} {told}")
+        host.stop_daemon(signal.SIGKILL)
+        host.start_daemon(CONFIG)
+        host.up(tap, f"{store}: killed, it is followed by the next")
+        host.stop_daemon()
+
+
 for name in stores():
     try:
+        check_only_one(name)
         check_quiet(name)
         with Host(name, 2048 + 300 * COUNT // 10 * 9, 2048) as fake_host:
             crowd(fake_host)
