@@ -3,6 +3,9 @@
  * two steps: what a domain would miss at once, and only when all have that, its room to grow. Between
  * the two comes the pool: what is free on the host is room to grow for all of them.
  *
+ * But what somebody insists on above his share (demand.c) is shared out with the others' room; for that
+ * the pool is given up, too.
+ *
  * Within each step memory is filled in by weight: two domains that both need more than there is
  * hold memory in proportion to their weights, with the minimum as a floor under that and the need
  * as a ceiling above it.
@@ -14,6 +17,7 @@
 #include "core/policy.h"
 
 #include "core/conduct.h"
+#include "core/demand.h"
 #include "util/bounds.h"
 
 /* When nobody had to give for so long, what nobody needs is shared out by weight, if somebody's size is
@@ -34,7 +38,7 @@ static uint64_t bottom(const struct domain *domain)
 
 static uint64_t core(const struct domain *domain)
 {
-    return clamp(domain->core_kib, domain->bottom_kib, domain->top_kib);
+    return clamp(demand_first_kib(domain), domain->bottom_kib, domain->top_kib);
 }
 
 static uint64_t wanted(const struct domain *domain)
@@ -196,10 +200,11 @@ static void decide(struct round *round)
     policy_note_step(round);
     left_kib = policy_fill(round, left_kib, bottom, core);
     policy_note_step(round);
-    pool_kib = smaller(round->pool_kib, left_kib);
-    left_kib = policy_fill(round, left_kib - pool_kib, wanted, need);
+    pool_kib = smaller(round->pool_kib - smaller(round->insisted_kib, round->pool_kib), left_kib);
+    left_kib = pool_kib + policy_fill(round, left_kib - pool_kib, wanted, need);
     policy_note_step(round);
-    share_surplus(round, left_kib, pool_kib);
+    pool_kib = smaller(round->pool_kib, left_kib);
+    share_surplus(round, left_kib - pool_kib, pool_kib);
     policy_note_step(round);
 }
 

@@ -225,6 +225,10 @@ static void say_need(struct page *page, const struct answer *answer)
             "For waiting it is given %.0f %% less: what it was given for that before "
             "lay unused.",
             (double)get(need, "doubt") / 10.0);
+    if (truth(need, "insists"))
+        say(page, "Need",
+            "It has left nothing unused for long, above its weight's share: others' room to grow "
+            "comes before that.");
     if (available < 0)
         say(page, "Need", "It is short by %s.", MIB(-available));
     else

@@ -57,6 +57,11 @@
 #define DOUBT_MOST 900
 #define DOUBT_FADES_MS 600000
 
+/* Who holds more than its weight's share, and uses all of it as it says, for so long, knows no end: a guest
+ * that lies, or leaks. Honest ones have something left by then, or are on a host that is too small for
+ * all of them, where they insist alike. */
+#define INSIST_MS 60000
+
 /* What a has more than b. */
 static uint64_t above(uint64_t a, uint64_t b)
 {
@@ -297,6 +302,25 @@ static uint64_t let_down_kib(uint64_t gap, uint64_t elapsed_ms, uint64_t constan
     return part < gap ? part : gap;
 }
 
+/* Does it leave nothing unused above its share, without end? Until it has left something for as long, were
+ * it within its share meanwhile or above. But a higher priority comes first, whatever it says. */
+static void watch_insisting(const struct round *round, struct domain *domain, uint64_t elapsed_ms)
+{
+    struct demand *demand = &domain->demand;
+
+    if (stated_kib(domain) + demand->boost_kib + NEWS_KIB <= domain->actual_kib)
+        demand->full_ms -= smaller(elapsed_ms, demand->full_ms);
+    else if (domain->actual_kib > domain->entitled_kib)
+        demand->full_ms = smaller(demand->full_ms + elapsed_ms, 2 * INSIST_MS);
+    domain->insists =
+        demand->full_ms >= INSIST_MS && domain->limits.priority == round->least_priority;
+}
+
+uint64_t demand_first_kib(const struct domain *domain)
+{
+    return domain->insists ? smaller(domain->core_kib, domain->entitled_kib) : domain->core_kib;
+}
+
 static void estimate(const struct round *round, struct domain *domain)
 {
     struct demand *demand = &domain->demand;
@@ -324,6 +348,7 @@ static void estimate(const struct round *round, struct domain *domain)
         need = domain->need_kib - let_down_kib(domain->need_kib - need, elapsed_ms, DOWN_MS);
     domain->core_kib = smaller(core, domain->max_kib);
     domain->need_kib = clamp(larger(need, domain->core_kib), domain->min_kib, domain->max_kib);
+    watch_insisting(round, domain, elapsed_ms);
     demand->updated_ms = round->now_ms;
 }
 
@@ -391,9 +416,12 @@ static void entitle(struct round *round)
     bool changed = there_kib != round->entitled_of_kib;
     size_t sharers = 0;
 
+    round->least_priority = INT32_MAX;
     for (size_t i = 0; i < round->count; i++) {
         struct domain *domain = &round->domains[i];
 
+        if (domain->shares && domain->limits.priority < round->least_priority)
+            round->least_priority = domain->limits.priority;
         changed |= note_stake(domain);
         sharers += domain->shares;
         if (!domain->shares)
@@ -435,11 +463,13 @@ void demand_estimate(struct round *round)
     uint64_t cores_kib = 0, spares_kib = 0;
 
     entitle(round);
+    round->insisted_kib = 0;
     for (size_t i = 0; i < round->count; i++) {
         struct domain *domain = &round->domains[i];
 
         round_fetch_ahead(round, i, offsetof(struct domain, demand),
                           sizeof(domain->demand) + sizeof(domain->post));
+        domain->insists = false;
         if (!domain->managed)
             ask(domain, domain->actual_kib);
         else if (!conduct_trusted(domain))
@@ -452,6 +482,8 @@ void demand_estimate(struct round *round)
             ask(domain, clamp(domain->actual_kib, domain->min_kib, domain->max_kib));
         domain->available_kib = (int64_t)domain->actual_kib - (int64_t)domain->need_kib;
         cores_kib += domain->shares ? domain->core_kib : 0;
+        if (domain->insists)
+            round->insisted_kib += domain->core_kib - demand_first_kib(domain);
         spares_kib += spare_kib(domain);
     }
     spare(round, cores_kib, spares_kib);

@@ -176,6 +176,7 @@ struct demand {
     uint64_t plea_free_kib;   /* free in it then */
     uint64_t plea_used_kib;   /* and used, so that it explains itself when this grows */
     uint64_t plea_unused_kib; /* when so much more is free after it, it was not used */
+    uint64_t full_ms;         /* so long it has left nothing unused, above its share */
     uint64_t raw_kib;         /* what it uses by that post */
     uint64_t rise_kib;        /* what it will use beyond that if it goes on growing */
     uint64_t core_kib;        /* what it would miss at once, let down slowly */
@@ -249,6 +250,7 @@ struct domain {
     uint64_t entitled_kib; /* what its weight gives it, were everybody to use all they may */
     int64_t available_kib; /* held minus need; negative: short by so much */
     struct stake stake;
+    bool insists; /* that it misses memory, above its weight's share, without end */
 
     /* decide */
     bool shares;         /* takes part in the filling; else it keeps what it can reach */
@@ -348,6 +350,10 @@ struct round {
     /* estimate: what the entitlements of the last round rested on besides */
     uint64_t entitled_of_kib;
     size_t sharers;
+    int32_t least_priority; /* of them */
+
+    /* estimate */
+    uint64_t insisted_kib; /* what domains insist on above their shares */
 
     /* decide */
     bool unpaced;      /* its wants are to be targets at once, as they are */

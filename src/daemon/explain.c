@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 #include "daemon/explain.h"
 
+#include "core/demand.h"
 #include "core/pace.h"
 #include "daemon/publish.h"
 #include "util/bounds.h"
@@ -79,6 +80,7 @@ static void explain_need(struct json *json, const struct domain *domain)
     json_uint(json, "core_kib", domain->core_kib);
     json_uint(json, "pressure_kib", domain->demand.boost_kib);
     json_uint(json, "doubt", domain->demand.doubt);
+    json_bool(json, "insists", domain->insists);
     json_uint(json, "room_kib", domain->need_kib - domain->core_kib);
     json_uint(json, "need_kib", domain->need_kib);
     json_map_end(json);
@@ -89,7 +91,7 @@ static uint64_t asked_kib(const struct domain *domain, size_t step)
 {
     const uint64_t asked[STEPS] = {
         [STEP_GUARANTEE] = domain->bottom_kib,
-        [STEP_CORE] = domain->core_kib,
+        [STEP_CORE] = demand_first_kib(domain),
         [STEP_ROOM] = domain->need_kib,
         [STEP_SURPLUS] = domain->top_kib,
     };

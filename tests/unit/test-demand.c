@@ -411,6 +411,76 @@ static void test_doubt(void)
     CHECK_EQ(last_boost(false, 6, 700000), first); /* it fades */
 }
 
+/* For so many seconds it uses of what it holds all but free_kib. */
+static void use_all_but(struct round *round, struct domain *domain, uint64_t free_kib, int seconds)
+{
+    for (int s = 0; s < seconds; s++) {
+        round->now_ms += 1000;
+        post(round, domain, domain->actual_kib - free_kib, 0);
+    }
+}
+
+/* Who leaves nothing of more than his share insists after a minute, and until he has left something for as
+ * long as he insisted. */
+static void test_insisting(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+
+    round.share_kib = 400 * MIB;
+    post(&round, domain, 512 * MIB, 0);
+    CHECK_EQ(domain->entitled_kib, 400 * MIB);
+    use_all_but(&round, domain, 0, 59);
+    CHECK(!domain->insists);
+    CHECK_EQ(demand_first_kib(domain), domain->core_kib);
+    use_all_but(&round, domain, 0, 1);
+    CHECK(domain->insists);
+    CHECK_EQ(demand_first_kib(domain), 400 * MIB);
+    use_all_but(&round, domain, 2 * MIB, 1);
+    CHECK(!domain->insists);
+    use_all_but(&round, domain, 0, 100);
+    use_all_but(&round, domain, 2 * MIB, 60);
+    CHECK(domain->insists);
+    use_all_but(&round, domain, 2 * MIB, 1);
+    CHECK(!domain->insists);
+
+    /* Within its share it does not begin to, but goes on. */
+    round.share_kib = 600 * MIB;
+    use_all_but(&round, domain, 2 * MIB, 60);
+    use_all_but(&round, domain, 0, 100);
+    CHECK(!domain->insists);
+    round.share_kib = 400 * MIB;
+    use_all_but(&round, domain, 0, 100);
+    round.share_kib = 600 * MIB;
+    use_all_but(&round, domain, 0, 1000);
+    CHECK(domain->insists);
+    domain->post.bad = true;
+    demand_estimate(&round);
+    CHECK(!domain->insists);
+    round_free(&round);
+}
+
+/* What is of a higher priority comes first, whatever it says. */
+static void test_priority_insists(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+    static const uint8_t uuid[16] = { 2 };
+    struct domain *other = round_see(&round, 2, uuid);
+
+    domain = round_find(&round, 1);
+    *other = *domain;
+    other->domid = 2;
+    other->limits.priority = -1;
+    round.share_kib = 800 * MIB;
+    use_all_but(&round, domain, 0, 100);
+    CHECK(!domain->insists);
+    other->limits.priority = 0;
+    use_all_but(&round, domain, 0, 1);
+    CHECK(domain->insists);
+    round_free(&round);
+}
+
 /* A wish that nothing explains counts up to what the weight gives. */
 static void test_wish(void)
 {
@@ -446,6 +516,8 @@ int main(int argc, char **argv)
     check_run("one that may yet say what it needs has what it holds", test_not_yet);
     check_run("other dialects", test_dialects);
     check_run("who asks without need is given less", test_doubt);
+    check_run("who leaves nothing above his share insists", test_insisting);
+    check_run("a higher priority does not", test_priority_insists);
     check_run("a wish counts up to the entitlement", test_wish);
     return check_done();
 }

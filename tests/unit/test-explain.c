@@ -333,10 +333,15 @@ static void test_consequences(void)
     explain(0);
     CHECK(!strstr(text, "lay unused") && !strstr(text, "remedies"));
     domain = round_find(&model.engine.round, 1);
+    CHECK(!strstr(text, "room to grow comes before"));
+    domain->insists = true;
     domain->demand.doubt = 300;
     domain->remedy.applied = true;
     explain(0);
     SAYS("For waiting it is given 30 % less: what it was given for that before lay unused.");
+    SAYS(
+        "It has left nothing unused for long, above its weight's share: others' room to grow comes "
+        "before that.");
     SAYS("The configuration's remedies are in force for it.");
     model_free_all(&model);
 }

@@ -98,6 +98,37 @@ static void test_pool_before_room(void)
     round_free(&round);
 }
 
+/* Who insists has what is above his share together with the others' room, by weight, and the pool is for
+ * that: not more than the other, and never less than the share. */
+static void test_insisting(void)
+{
+    struct round round;
+    struct domain *insists;
+
+    begin(&round, 1000);
+    round.pool_kib = 100 * MIB;
+    add(&round, 1, 100, 450, 2000, 256, 0)->core_kib = 300 * MIB;
+    insists = add(&round, 2, 100, 900, 2000, 256, 0);
+    insists->entitled_kib = 450 * MIB;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 300 * MIB);
+    CHECK_EQ(want(&round, 2), 700 * MIB);
+
+    insists->insists = true;
+    round.insisted_kib = 450 * MIB;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 450 * MIB);
+    CHECK_EQ(want(&round, 2), 550 * MIB);
+
+    /* What another would miss at once comes first, what is above his share, too. */
+    round_find(&round, 1)->core_kib = 540 * MIB;
+    round_find(&round, 1)->need_kib = 540 * MIB;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 540 * MIB);
+    CHECK_EQ(want(&round, 2), 460 * MIB);
+    round_free(&round);
+}
+
 static void test_surplus(void)
 {
     struct round round;
@@ -313,6 +344,8 @@ static void random_host(struct round *round)
 
         domain->max_kib = domain->top_kib += check_random_below(1024);
         domain->core_kib = between(domain->min_kib, domain->need_kib);
+        domain->entitled_kib = between(domain->min_kib, domain->max_kib);
+        domain->insists = check_random_below(4) == 0;
         domain->limits.size_kib = between(0, 1) * between(domain->min_kib, domain->max_kib);
         domain->shares = check_random_below(8) > 0;
         if (check_random_below(6) == 0)
@@ -329,6 +362,7 @@ static void random_host(struct round *round)
     }
     round->share_kib = check_random_below(6000) * MIB + check_random_below(1024);
     round->pool_kib = check_random_below(3) * check_random_below(200 * MIB);
+    round->insisted_kib = check_random_below(2) * check_random_below(200 * MIB);
     round->minimums_fit = bottoms_kib <= round->share_kib;
     round->surplus_spread = check_random_below(4) > 0;
     round->taken_ms = check_random_below(2) * round->now_ms;
@@ -389,6 +423,7 @@ static void check_order(const struct policy *policy, const struct round *round)
     begin(&turned, 0);
     turned.share_kib = round->share_kib;
     turned.pool_kib = round->pool_kib;
+    turned.insisted_kib = round->insisted_kib;
     turned.minimums_fit = round->minimums_fit;
     turned.surplus_spread = round->surplus_spread;
     turned.idle_tax = round->idle_tax;
@@ -585,6 +620,7 @@ int main(int argc, char **argv)
     check_run("need goes by priority", test_need_by_priority);
     check_run("what is missed at once comes before room to grow", test_core_before_room);
     check_run("the pool comes before room to grow", test_pool_before_room);
+    check_run("so does the others' room, before what one insists on", test_insisting);
     check_run("surplus goes by weight above the pool", test_surplus);
     check_run("surplus stays where it is for a while", test_surplus_stays);
     check_run("but not with those who have a record", test_surplus_of_a_record);
