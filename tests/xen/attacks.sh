@@ -3,7 +3,7 @@
 # more memory than is there. Nobody gains by it, nobody is harmed by it, and the daemon does not mind.
 . /test/lib.sh
 
-plan=38
+plan=39
 host_mib=1280
 dom0_mib=256
 swap_disks=2
@@ -19,6 +19,9 @@ min_kib=$((min_mib * 1024))
 # both are served alike.
 load_mib=250
 used_kib=$(((load_mib + 90) * 1024))
+
+# With its room to grow, an eighth of that, but for a step of memory and what is rounded.
+roomy_kib=$(((load_mib + 118) * 1024))
 
 # Both of them need so much more than there is beside an attacker that takes.
 squeeze_mib=320
@@ -75,15 +78,21 @@ cheap() {
 # served: the load of the innocent gets memory, while the attack goes on
 served() {
     load one $load_mib
-    carries one $load_mib && settles 30 no_less_than one "$1"
+    carries one $load_mib && settles 30 no_less_than one "$1" $used_kib
 }
 
-# no_less_than INNOCENT ATTACKER: the one who needs memory holds at least what the attacker holds, or all
-# that it uses: what it might grow into comes after what the other says that it uses
+# no_less_than INNOCENT ATTACKER KIB: the one who needs memory holds at least what the attacker holds, or so
+# much: what it might grow into comes after what the other says that it uses, until that insists
 no_less_than() {
     enough=$(($(actual "$2") * 95 / 100))
-    [ $enough -le $used_kib ] || enough=$used_kib
+    [ $enough -le "$3" ] || enough=$3
     at_least "$1" "$(actual "$1")" $enough
+}
+
+# roomy ATTACKER: and has room to grow when the attacker has said for a minute that it uses all that it has
+roomy() {
+    load one $load_mib
+    carries one $load_mib && settles 120 no_less_than one "$1" $roomy_kib
 }
 
 at_rest() {
@@ -143,6 +152,10 @@ test_start() {
 test_attacks() {
     for word in rubbish nodes lie storm; do
         attacked $word
+        if [ $word = lie ]; then
+            check "lie: it does not have what others may grow into" roomy lie
+            at_rest
+        fi
         check "$word: nothing is left of the attacker" ended $word
     done
     for word in grab regain; do
