@@ -226,6 +226,7 @@ void external_question(struct json *json, const struct round *round)
 static int take_wants(const struct json_value *wants, struct round *round, char *error,
                       size_t error_size)
 {
+    bool named[DOMAINS_MAX] = { false };
     const char *key;
 
     for (size_t i = 0; (key = json_key_at(wants, i)); i++) {
@@ -238,6 +239,11 @@ static int take_wants(const struct json_value *wants, struct round *round, char 
             (void)snprintf(error, error_size, "wants for \"%.32s\", which is no domain's id", key);
             return -EINVAL;
         }
+        if (named[domain - round->domains]) {
+            (void)snprintf(error, error_size, "domain %.32s stands twice in wants", key);
+            return -EINVAL;
+        }
+        named[domain - round->domains] = true;
         if (!json_get_int(json_value_at(wants, i), &kib) || kib < 0) {
             (void)snprintf(error, error_size, "what domain %.32s should have is no size in KiB",
                            key);
@@ -258,10 +264,12 @@ static int take_answer(const struct json_value *answer, struct round *round, cha
     const char *key;
 
     for (size_t i = 0; (key = json_key_at(answer, i)); i++) {
-        if (strcmp(key, "wants") == 0 || strcmp(key, "paced") == 0)
+        /* json_get() finds the first of that name. */
+        if ((strcmp(key, "wants") == 0 || strcmp(key, "paced") == 0)
+            && json_get(answer, key) == json_value_at(answer, i))
             continue;
-        (void)snprintf(error, error_size, "the answer has \"%.32s\"; expected wants and paced",
-                       key);
+        (void)snprintf(error, error_size,
+                       "the answer has \"%.32s\"; expected wants and paced, once each", key);
         return -EINVAL;
     }
     if (!json_is_map(wants)) {
