@@ -23,17 +23,14 @@
 #define SWEEP_MS 60000
 #define SWEEP_MOST 256
 
-/* A domain that reboots is gone for seconds, before another is built with its UUID. */
-#define PARTED_MS 60000
+/* A domain that reboots is gone for seconds, before another is built with its UUID. As long as a sweep
+ * waits, so that a restart of the daemon meanwhile takes it no bill. */
+#define PARTED_MS SWEEP_MS
 
 /* After a call for a remedy failed. */
 #define REMEDY_RETRY_MS 10000
 
 #define KEY_SIZE (16 + UUID_TEXT_SIZE)
-
-static const char *const folders[] = { "bills", "remedies" };
-
-#define FOLDERS (sizeof(folders) / sizeof(folders[0]))
 
 static const char *key_of(const char *folder, const uint8_t uuid[16], char key[KEY_SIZE])
 {
@@ -363,25 +360,34 @@ static void sweep_name(void *context, const char *name)
 
 /* Removes what is kept of domains that ended while nobody looked. Returns true when there may be
  * more of it. */
-static bool sweep(const struct ledger *ledger, struct control *control)
+static bool sweep(const struct ledger *ledger, struct control *control, const char *folder)
 {
     struct host *host = control->engine->host;
     struct sweep gone = { .ledger = ledger, .round = &control->engine->round };
-    bool more = false;
 
-    for (size_t f = 0; f < FOLDERS; f++) {
-        gone.count = 0;
-        if (host->ops->state_list(host, folders[f], sweep_name, &gone) < 0)
-            continue;
-        more |= gone.count == SWEEP_MOST;
-        for (size_t i = 0; i < gone.count; i++) {
-            char key[KEY_SIZE];
+    if (host->ops->state_list(host, folder, sweep_name, &gone) < 0)
+        return false;
+    for (size_t i = 0; i < gone.count; i++) {
+        char key[KEY_SIZE];
 
-            (void)snprintf(key, sizeof(key), "%s/%s", folders[f], gone.names[i]);
-            (void)host->ops->state_set(host, key, NULL);
-        }
+        (void)snprintf(key, sizeof(key), "%s/%s", folder, gone.names[i]);
+        (void)host->ops->state_set(host, key, NULL);
     }
-    return more;
+    return gone.count == SWEEP_MOST;
+}
+
+/* At the start, for the remedies: of a bill it is not known yet whether its domain only reboots. */
+static void sweep_in_time(struct ledger *ledger, struct control *control)
+{
+    const struct round *round = &control->engine->round;
+    bool first = ledger->swept_ms == 0;
+
+    ledger->lost |= round->events_lost > 0;
+    if (!first && (!ledger->lost || round->now_ms - ledger->swept_ms < SWEEP_MS))
+        return;
+    ledger->swept_ms = round->now_ms;
+    ledger->lost = sweep(ledger, control, "remedies");
+    ledger->lost |= first || sweep(ledger, control, "bills");
 }
 
 /* ---- the whole ---- */
@@ -394,11 +400,7 @@ void ledger_round(struct ledger *ledger, struct control *control)
     if (engine->dry_run)
         return;
     forget_gone(ledger, control);
-    ledger->lost |= round->events_lost > 0;
-    if (ledger->swept_ms == 0 || (ledger->lost && round->now_ms - ledger->swept_ms >= SWEEP_MS)) {
-        ledger->swept_ms = round->now_ms;
-        ledger->lost = sweep(ledger, control);
-    }
+    sweep_in_time(ledger, control);
     recall_new(control);
     keep_bills(ledger, engine->host, round);
     for (size_t i = 0; i < round->count; i++)

@@ -19,10 +19,10 @@ struct parted {
 #define LEDGER_PARTED_MAX 256
 
 struct ledger {
-    size_t cursor;     /* the domain whose bill may be kept next */
-    uint64_t kept_ms;  /* bills were kept last */
-    bool lost;         /* ends of domains were not told: something may be kept of them */
-    uint64_t swept_ms; /* that was looked for last; 0: never */
+    size_t cursor;    /* the domain whose bill may be kept next */
+    uint64_t kept_ms; /* bills were kept last */
+    bool lost; /* ends of domains were not told, or not seen: something may be kept of them */
+    uint64_t swept_ms;                       /* that was looked for last; 0: never */
     struct parted parted[LEDGER_PARTED_MAX]; /* first gone, first */
     size_t parted_count;
 };
