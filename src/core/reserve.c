@@ -21,7 +21,8 @@ _Static_assert(RESERVATION_NAME_SIZE == DOMAIN_NAME_SIZE, "a domain's name fits"
 /* The start time that the toolstack notes is cut to seconds. */
 #define START_MS 1000
 
-/* A domain that reboots is built anew within this: a guest does that when it likes. */
+/* A domain that reboots is built anew within this: a guest does that when it likes. One that was there
+ * when a reservation was made is not what that is for, however long it takes. */
 #define REBOOT_MS 10000
 
 /* A failure names so many of those who keep memory. */
@@ -136,12 +137,14 @@ static void remember_gone(struct round *round)
     }
 }
 
-static bool reboots(const struct round *round, const struct domain *domain)
+static bool reboots(const struct round *round, const struct reservation *reservation,
+                    const struct domain *domain)
 {
     for (size_t i = 0; i < RESERVE_GONE_MAX; i++) {
         const struct reserve_gone *gone = &round->reservations.gone[i];
 
-        if (gone->at_ms != 0 && round->now_ms - gone->at_ms < REBOOT_MS
+        if (gone->at_ms != 0
+            && (gone->at_ms > reservation->made_ms || round->now_ms - gone->at_ms < REBOOT_MS)
             && memcmp(gone->uuid, domain->uuid, sizeof(gone->uuid)) == 0)
             return true;
     }
@@ -159,7 +162,8 @@ static bool is_for(const struct round *round, const struct reservation *reservat
                && strcmp(reservation->name, domain->name) == 0
                && domain->started_ms + START_MS >= reservation->made_ms;
     return reservation->state == RESERVATION_READY && reservation->name[0] == '\0'
-           && (domain->phase == PHASE_BUILDING || round->number > 1) && !reboots(round, domain);
+           && (domain->phase == PHASE_BUILDING || round->number > 1)
+           && !reboots(round, reservation, domain);
 }
 
 static struct reservation *find_for(struct round *round, const struct domain *domain, bool by_name)
