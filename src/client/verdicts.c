@@ -55,6 +55,8 @@ void verdicts_look(struct verdicts *verdicts, const struct round *round, const s
     verdicts->last_ms = round->now_ms;
     verdicts->gap_ms = larger(verdicts->gap_ms, gap_ms);
     verdicts->told += round->event_count + round->events_lost;
+    for (size_t i = 0; i < round->event_count; i++)
+        verdicts->logged += round->events[i].kind != EVENT_REASON;
     for (size_t i = 0; i < verdicts->count; i++) {
         const struct guest *guest = host_sim_guest(host, i);
         const struct domain *domain = round_find(round, guest->domid);
@@ -110,4 +112,5 @@ void verdicts_report(const struct verdicts *verdicts, const struct host *host,
     }
     outcome->host[METRIC_ROUND_GAP] = (double)verdicts->gap_ms;
     outcome->host[METRIC_TOLD] = (double)verdicts->told;
+    outcome->host[METRIC_LOGGED] = (double)verdicts->logged;
 }

@@ -23,6 +23,7 @@ struct verdicts {
     uint64_t last_ms; /* of the round before; 0: none */
     uint64_t gap_ms;  /* the longest between two rounds */
     uint64_t told;    /* events for the operator */
+    uint64_t logged;  /* those of them that the daemon logs */
 };
 
 /* Returns 0 or -ENOMEM. */

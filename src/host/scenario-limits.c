@@ -55,6 +55,7 @@ static const struct metric_info metrics[METRICS] = {
     [METRIC_GAINED] = { "gained", "gained_kib", UNIT_SIZE, false, true },
     [METRIC_ROUND_GAP] = { "round-gap", "round_gap_ms", UNIT_MS, true, false },
     [METRIC_TOLD] = { "told", "told", UNIT_COUNT, true, false },
+    [METRIC_LOGGED] = { "logged", "logged", UNIT_COUNT, true, false },
 };
 
 const struct metric_info *metric_info(enum metric metric)

@@ -117,6 +117,7 @@ enum metric {
     METRIC_GAINED,       /* KiB held at most on top of that since */
     METRIC_ROUND_GAP,    /* ms between two rounds, the longest */
     METRIC_TOLD,         /* events for the operator */
+    METRIC_LOGGED,       /* those of them that the daemon logs */
     METRICS,
 };
 
