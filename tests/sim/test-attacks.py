@@ -25,6 +25,7 @@ TRANSIT = 64  # of what is there, one part: what is in use is taken at 40 MiB/s 
 RANDOM = 30  # MiB*s of unmet need that two runs differ by when posts come at other times
 ROUNDS_S = 20  # a second: what comes within 50 ms is gathered
 TOLD_S = 8  # events a second: a domain whose reasons change with each of its posts
+LOGGED_S = 0.5  # lines of log a second: domains that come and go, and what they are called
 START_MS = 1000  # what one that refuses may delay the start of another
 
 tap = Tap()
@@ -85,6 +86,7 @@ class Attack:
         host = self.outcome["host"]
         self.rounds_s = self.outcome["rounds"] / self.seconds
         self.told_s = host["told"] / self.seconds
+        self.logged_s = host["logged"] / self.seconds
         # What the host has for all of them, and the attackers' part of it: owners weigh the same.
         self.there = host["memory_kib"] - host["reserve_kib"] - XEN - DOM0
         owners = [domain["name"] for domain in self.outcome["domains"]]
@@ -112,6 +114,8 @@ class Attack:
             yield f"{self.rounds_s:.1f} rounds a second"
         if self.told_s > TOLD_S:
             yield f"{self.told_s:.1f} events a second"
+        if self.logged_s > LOGGED_S:
+            yield f"{self.logged_s:.1f} lines of log a second"
 
 
 def check(path, folder):
@@ -146,7 +150,7 @@ def table(path, folder):
           f"| {attack.held / MIB:.0f} ({attack.held_honest / MIB:.0f}) "
           f"| {max(0, attack.unmet):.0f} | {attack.rounds_s:.1f} "
           f"({attack.twin['rounds'] / attack.seconds:.1f}) | {host['moves']} "
-          f"({attack.twin['host']['moves']}) | {host['told']} ({attack.twin['host']['told']}) "
+          f"({attack.twin['host']['moves']}) | {host['logged']} ({attack.twin['host']['logged']}) "
           f"| {host['recognised_ms'] / 1000:.1f} | {host['accused_unhelpful']} "
           f"| {host['accused_malicious']} |")
 
