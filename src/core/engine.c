@@ -83,7 +83,7 @@ static void choose_policy(struct engine *engine)
         return;
     engine->policy = &policy_weighted;
     if (!engine->external)
-        engine->external = external_new(name);
+        engine->external = external_new(name, !engine->patient);
 }
 
 static void configure(struct engine *engine)

@@ -16,7 +16,7 @@ struct engine {
     struct external *external; /* asked before it, when the configuration names a program */
     struct round round;
     bool dry_run;       /* everything but the calls */
-    bool patient;       /* in virtual time: an external policy may take its time */
+    bool patient;       /* in virtual time: an external policy may take its time, and talk */
     bool minimums_told; /* the operator knows that the minimums do not fit */
     bool headroom_told; /* ... that the promise is broken */
     uint64_t next_ms;   /* the next round comes within so long after the last */

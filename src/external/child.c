@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "external/said.h"
 #include "util/bounds.h"
 
 /* What is killed is gone at once, but for one that waits for a device: that one is left. */
@@ -29,6 +30,8 @@ struct child {
     pid_t pid;
     int to;   /* its standard input */
     int from; /* its standard output */
+    int err;  /* its standard error; -1: it is ours, or was closed */
+    struct said *said;
     bool owes;
     char *question;
     size_t question_len;
@@ -46,10 +49,12 @@ static uint64_t clock_ms(void)
     return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
-static void close_both(int ends[2])
+static void close_all(int pipes[][2], size_t count)
 {
-    (void)close(ends[0]);
-    (void)close(ends[1]);
+    for (size_t i = 0; i < count; i++) {
+        (void)close(pipes[i][0]);
+        (void)close(pipes[i][1]);
+    }
 }
 
 /* Signals as a program expects them: we ignore some, and may block some. */
@@ -71,7 +76,7 @@ static int set_signals(posix_spawnattr_t *attributes)
                                                      | POSIX_SPAWN_SETSIGDEF);
 }
 
-static int spawn(char *const argv[], int in, int out, pid_t *ret_pid)
+static int spawn(char *const argv[], int in, int out, int err, pid_t *ret_pid)
 {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -88,6 +93,8 @@ static int spawn(char *const argv[], int in, int out, pid_t *ret_pid)
         if (r == 0)
             r = -posix_spawn_file_actions_adddup2(&actions, out, STDOUT_FILENO);
         if (r == 0)
+            r = -posix_spawn_file_actions_adddup2(&actions, err, STDERR_FILENO);
+        if (r == 0)
             r = -posix_spawn(ret_pid, argv[0], &actions, &attributes, argv, environ);
         (void)posix_spawn_file_actions_destroy(&actions);
     }
@@ -95,40 +102,41 @@ static int spawn(char *const argv[], int in, int out, pid_t *ret_pid)
     return r;
 }
 
-int child_start(char *const argv[], struct child **ret_child)
+/* Closes the other end of a pipe, which the program has. */
+static int keep_end(int ours, int theirs)
 {
-    struct child *child = calloc(1, sizeof(*child));
-    int to[2], from[2];
-    int r;
+    (void)close(theirs);
+    (void)fcntl(ours, F_SETFL, O_NONBLOCK);
+    return ours;
+}
 
-    if (!child)
-        return -ENOMEM;
-    if (pipe2(to, O_CLOEXEC) < 0) {
-        r = -errno;
-        goto out;
+int child_start(char *const argv[], struct said *said, struct child **ret_child)
+{
+    enum { TO, FROM, ERR };
+    struct child *child = calloc(1, sizeof(*child));
+    size_t wanted = said ? ERR + 1 : ERR;
+    size_t made = 0;
+    int pipes[ERR + 1][2];
+    int r = child ? 0 : -ENOMEM;
+
+    while (r == 0 && made < wanted) {
+        r = pipe2(pipes[made], O_CLOEXEC) < 0 ? -errno : 0;
+        made += r == 0;
     }
-    if (pipe2(from, O_CLOEXEC) < 0) {
-        r = -errno;
-        close_both(to);
-        goto out;
-    }
-    r = spawn(argv, to[0], from[1], &child->pid);
+    if (r == 0)
+        r = spawn(argv, pipes[TO][0], pipes[FROM][1], said ? pipes[ERR][1] : STDERR_FILENO,
+                  &child->pid);
     if (r < 0) {
-        close_both(to);
-        close_both(from);
-        goto out;
+        close_all(pipes, made);
+        free(child);
+        return r;
     }
-    (void)close(to[0]);
-    (void)close(from[1]);
-    (void)fcntl(to[1], F_SETFL, O_NONBLOCK);
-    (void)fcntl(from[0], F_SETFL, O_NONBLOCK);
-    child->to = to[1];
-    child->from = from[0];
+    child->to = keep_end(pipes[TO][1], pipes[TO][0]);
+    child->from = keep_end(pipes[FROM][0], pipes[FROM][1]);
+    child->err = said ? keep_end(pipes[ERR][0], pipes[ERR][1]) : -1;
+    child->said = said;
     *ret_child = child;
     return 0;
-out:
-    free(child);
-    return r;
 }
 
 /* Takes the line and its end over into a buffer of its own: the child may read it late. */
@@ -210,6 +218,15 @@ static int receive_more(struct child *child)
     }
 }
 
+/* Also when nothing is asked of it: a full pipe would stop it. */
+static void hear(struct child *child)
+{
+    if (child->err < 0 || said_take(child->said, child->err, clock_ms()))
+        return;
+    (void)close(child->err);
+    child->err = -1;
+}
+
 int child_wait(struct child *child, uint64_t wait_ms, const char **ret_answer)
 {
     uint64_t end_ms = clock_ms() + wait_ms;
@@ -217,11 +234,14 @@ int child_wait(struct child *child, uint64_t wait_ms, const char **ret_answer)
     for (;;) {
         struct pollfd polled[] = {
             { .fd = child->from, .events = POLLIN },
+            { .fd = -1, .events = POLLIN },
             { .fd = child->to, .events = POLLOUT },
         };
         uint64_t now_ms;
         int r;
 
+        hear(child);
+        polled[1].fd = child->err; /* -1 is passed over */
         /* Answers first: one that is there before the question is told has nothing to do with it. */
         r = receive_more(child);
         if (r == 0)
@@ -236,7 +256,7 @@ int child_wait(struct child *child, uint64_t wait_ms, const char **ret_answer)
         now_ms = clock_ms();
         if (now_ms >= end_ms)
             return -EAGAIN;
-        (void)poll(polled, child->sent < child->question_len ? 2 : 1, (int)(end_ms - now_ms));
+        (void)poll(polled, child->sent < child->question_len ? 3 : 2, (int)(end_ms - now_ms));
     }
 }
 
@@ -326,6 +346,11 @@ void child_end(struct child *child, uint64_t wait_ms, char *fate, size_t fate_si
         tell_fate(status, fate, fate_size);
     else if (fate)
         (void)snprintf(fate, fate_size, "does not end");
+    hear(child);
+    if (child->err >= 0)
+        (void)close(child->err);
+    if (child->said)
+        said_end(child->said);
     free(child->question);
     free(child->answer);
     free(child);

@@ -12,9 +12,12 @@
 
 struct child;
 
+struct said;
+
 /* Starts argv[0], a path, in a process group of its own, with standard input and output from and to
- * us and our standard error. Returns 0 or a negative errno. Who starts children ignores SIGPIPE. */
-int child_start(char *const argv[], struct child **ret_child);
+ * us. What it writes to its standard error goes to said, which must outlive it; NULL: to ours.
+ * Returns 0 or a negative errno. Who starts children ignores SIGPIPE. */
+int child_start(char *const argv[], struct said *said, struct child **ret_child);
 
 /* Tells it a line (without its end) and waits for the answer at most so long. It must owe none.
  * Returns 0 with *ret_answer, without its end and child's own until the next call; -EAGAIN: it owes

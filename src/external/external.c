@@ -12,6 +12,7 @@
 #include "core/config.h"
 #include "core/policy.h"
 #include "external/child.h"
+#include "external/said.h"
 #include "util/bounds.h"
 #include "util/units.h"
 
@@ -39,6 +40,8 @@ struct external {
     char *policy; /* the whole text */
     char *words;  /* the command, cut into words */
     char **argv;
+    bool logged;
+    struct said said;
     struct child *child;
     bool answered; /* since it was started */
     uint64_t started_ms;
@@ -104,13 +107,14 @@ int external_check(const char *policy, bool from_root, char *error, size_t error
     return r;
 }
 
-struct external *external_new(const char *policy)
+struct external *external_new(const char *policy, bool logged)
 {
     const char *command = policy_command(policy);
     struct external *external = command ? calloc(1, sizeof(*external)) : NULL;
 
     if (!external)
         return NULL;
+    external->logged = logged;
     external->policy = strdup(policy);
     external->words = strdup(command);
     external->argv = external->words ? split(external->words) : NULL;
@@ -339,7 +343,7 @@ static int start(struct external *external, const struct round *round)
         return 0;
     if (round->now_ms < external->retry_ms)
         return -ENOENT; /* why: as before */
-    r = child_start(external->argv, &external->child);
+    r = child_start(external->argv, external->logged ? &external->said : NULL, &external->child);
     external->started_ms = round->now_ms;
     external->answered = false;
     if (r < 0) {

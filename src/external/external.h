@@ -20,8 +20,9 @@ struct external;
  * own. Returns 0, or -EINVAL with a sentence in error. */
 int external_check(const char *policy, bool from_root, char *error, size_t error_size);
 
-/* Of a policy's text "external:COMMAND ARGS". Starts nothing yet. NULL without memory. */
-struct external *external_new(const char *policy);
+/* Of a policy's text "external:COMMAND ARGS". Starts nothing yet. What the program writes to its
+ * standard error goes to our log when logged is true, else to ours. NULL without memory. */
+struct external *external_new(const char *policy, bool logged);
 
 /* Ends the program, if it runs. NULL is fine. */
 void external_free(struct external *external);

@@ -24,6 +24,8 @@ import sys
 os.chdir(sys.argv[1])
 with open("pid", "w") as file:
     file.write(str(os.getpid()))
+for number in range(1000):
+    print("line", number, file=sys.stderr)
 for line in sys.stdin:
     with open("told.new", "w") as file:
         file.write(line)
@@ -140,6 +142,8 @@ def check_daemon(folder):
     tap.equal(daemon.ask("set", policy=policy), {"return": {}}, "a program is set as the policy")
     wait_for(lambda: read(folder, "told"), "a question")
     tap.equal(daemon.ask("query-status")["return"]["policy"], policy, "... and is shown")
+    tap.equal(re.findall("^ballastd: external: (.*)$", daemon.logged(), re.M),
+              [f"line {number}" for number in range(20)], "what it complains of is logged, to a bound")
     told = json.loads(read(folder, "told"))
     check_manual(told)
     # Of all, since what the others hold may leave too little: by then weighted has given them more.

@@ -3,12 +3,14 @@
  * programs are shell scripts, written here. */
 #include "model.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "external/child.h"
 #include "external/external.h"
+#include "external/said.h"
 
 /* What never comes is waited for so long, in every such test; what comes, comes sooner. */
 #define NEVER_MS 50
@@ -216,7 +218,7 @@ static void test_decides(void)
 
         begin(&round);
         write_script(ANSWERS, 0755);
-        external = external_new(policy_text(cases[i].answer));
+        external = external_new(policy_text(cases[i].answer), false);
         CHECK_EQ(decide(external, &round, PATIENCE_MS, &event), cases[i].result);
         if (cases[i].result == 0)
             CHECK_EQ(want_mib(&round, 1), cases[i].first_mib);
@@ -247,7 +249,7 @@ static void test_late(void)
                  "  echo \"{\\\"wants\\\":{\\\"1\\\":$((300000 + n))}}\"\n"
                  "done\n",
                  0755);
-    external = external_new(policy_text(""));
+    external = external_new(policy_text(""), false);
     CHECK_EQ(decide(external, &round, PATIENCE_MS, NULL), 0);
     CHECK_EQ(round_find(&round, 1)->want_kib, 300001);
     CHECK_EQ(decide(external, &round, NEVER_MS, &event), -EAGAIN);
@@ -280,7 +282,7 @@ static void test_hangs(void)
 
     begin(&round);
     write_script("while [ ! -e \"$1\" ]; do sleep 0.01; done\n" ANSWERS, 0755);
-    external = external_new(policy_text("{\"wants\":{}}"));
+    external = external_new(policy_text("{\"wants\":{}}"), false);
     CHECK_EQ(decide(external, &round, NEVER_MS, &event), -EAGAIN);
     CHECK_STR(event, "");
     round.now_ms += 10000;
@@ -315,7 +317,7 @@ static void test_dies(void)
 
     begin(&round);
     write_script("echo started >> \"$1\"\nread -r line\nexit 3\n", 0755);
-    external = external_new(policy_text(""));
+    external = external_new(policy_text(""), false);
     for (unsigned second = 0; second < 200; second++) {
         const char *event;
 
@@ -352,7 +354,7 @@ static void test_babbles(void)
 
         begin(&round);
         write_script(cases[i].script, 0755);
-        external = external_new(policy_text(""));
+        external = external_new(policy_text(""), false);
         for (unsigned tries = 0; tries < 3; tries++)
             CHECK(decide(external, &round, PATIENCE_MS, NULL) < 0);
         (void)external_failures(external, &why);
@@ -374,7 +376,7 @@ static void test_long_lines(void)
 
     write_script("sleep 0.05\nexec cat\n", 0755);
     memset(line, 'x', sizeof(line));
-    CHECK_EQ(child_start(argv, &child), 0);
+    CHECK_EQ(child_start(argv, NULL, &child), 0);
     for (unsigned i = 0; i < 3; i++) {
         line[0] = (char)('a' + i);
         CHECK_EQ(child_ask(child, line, sizeof(line), PATIENCE_MS, &answer), 0);
@@ -397,7 +399,7 @@ static void test_ends(void)
     write_script("while read -r line; do echo '{\"wants\":{}}'; done\n"
                  "trap '' TERM; sleep 1000 & echo $! > \"$1\"; wait\n",
                  0755);
-    external = external_new(policy_text(""));
+    external = external_new(policy_text(""), false);
     CHECK_EQ(decide(external, &round, PATIENCE_MS, NULL), 0);
     external_free(external);
     file = fopen(flag, "r");
@@ -421,11 +423,73 @@ static void test_leaves_group(void)
 
     write_script("exec perl -e '$| = 1; setpgrp(0, getpgrp(getppid())); print qq(1\\n); sleep'\n",
                  0755);
-    if (!CHECK_EQ(child_start(argv, &child), 0))
+    if (!CHECK_EQ(child_start(argv, NULL, &child), 0))
         return;
     (void)child_ask(child, "", 0, PATIENCE_MS, &answer);
     child_end(child, 0, fate, sizeof(fate));
     CHECK_STR(fate, "was killed by signal 9");
+}
+
+/* Standard error into a file while it lasts. */
+static const char *logged(struct said *said, const char *bytes, size_t count, uint64_t now_ms)
+{
+    static char text[8192];
+    int ends[2];
+    int ours = dup(STDERR_FILENO);
+    int fd = open(flag, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    ssize_t n;
+
+    if (ours < 0 || fd < 0 || pipe2(ends, O_NONBLOCK) < 0
+        || write(ends[1], bytes, count) != (ssize_t)count) {
+        perror("said");
+        exit(EXIT_FAILURE);
+    }
+    (void)dup2(fd, STDERR_FILENO);
+    CHECK(said_take(said, ends[0], now_ms));
+    close(ends[1]);
+    CHECK(!said_take(said, ends[0], now_ms));
+    (void)dup2(ours, STDERR_FILENO);
+    n = pread(fd, text, sizeof(text) - 1, 0);
+    text[n > 0 ? n : 0] = '\0';
+    close(ends[0]);
+    close(ours);
+    close(fd);
+    return text;
+}
+
+static unsigned lines_in(const char *text)
+{
+    unsigned lines = 0;
+
+    for (; *text; text++)
+        lines += *text == '\n';
+    return lines;
+}
+
+/* Its standard error is lines of the log, cut, clean, and not more than that bears. */
+static void test_said(void)
+{
+    struct said said = { 0 };
+    char many[60000];
+    const char *text;
+
+    text = logged(&said, "one\n\ntwo\033\0\nthr", 14, SAID_WINDOW_MS);
+    CHECK_EQ(lines_in(text), 2);
+    CHECK(strstr(text, "external: one\n") && strstr(text, "external: two??\n"));
+    text = logged(&said, "ee\n", 3, SAID_WINDOW_MS);
+    CHECK(strstr(text, "external: three\n") != NULL);
+    memset(many, 'x', sizeof(many));
+    many[sizeof(many) - 1] = '\n';
+    text = logged(&said, many, sizeof(many), SAID_WINDOW_MS);
+    CHECK_EQ(lines_in(text), 1);
+    CHECK(strlen(text) < SAID_LINE_SIZE + 64);
+    for (size_t i = 1; i < sizeof(many); i += 2)
+        many[i] = '\n';
+    text = logged(&said, many, sizeof(many), SAID_WINDOW_MS + 1);
+    CHECK_EQ(lines_in(text), SAID_LINES_MAX - 4);
+    text = logged(&said, "next\n", 5, 2 * SAID_WINDOW_MS);
+    CHECK(strstr(text, "external: and 29984 lines more\n") && strstr(text, "external: next\n"));
+    said_end(&said);
 }
 
 /* Over whole rounds: the program's wants come about, at once if it says so, and weighted takes over
@@ -485,6 +549,7 @@ int main(int argc, char **argv)
     check_run("long lines", test_long_lines);
     check_run("it ends with us", test_ends);
     check_run("one that left its process group ends, too", test_leaves_group);
+    check_run("what it writes to its standard error is logged", test_said);
     check_run("whole rounds", test_engine);
     (void)unlink(script);
     (void)unlink(flag);
