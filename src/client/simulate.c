@@ -246,7 +246,7 @@ static int simulate(const struct options *options)
     int status = EXIT_FAILURE;
 
     if (r < 0) {
-        if (r != -EINVAL)
+        if (r == -ENOMEM)
             fprintf(stderr, "ballast: %s: %s\n", options->scenario, strerror(-r));
         return EXIT_FAILURE;
     }

@@ -304,18 +304,6 @@ static void put_reserve(FILE *out, const struct scenario *scenario, const struct
             box->x, box->y, box->width, box->height);
 }
 
-static const char *name_of(enum action action)
-{
-    static const char *const names[] = {
-        [ACTION_NEED] = "need",       [ACTION_READ] = "read",         [ACTION_STUCK] = "stuck",
-        [ACTION_LOOSE] = "loose",     [ACTION_PAUSE] = "pause",       [ACTION_UNPAUSE] = "unpause",
-        [ACTION_CREATE] = "create",   [ACTION_SHUTDOWN] = "shutdown", [ACTION_DESTROY] = "destroy",
-        [ACTION_MEM_SET] = "mem-set", [ACTION_FAIL] = "calls fail",   [ACTION_RESERVE] = "reserve",
-    };
-
-    return names[action];
-}
-
 /* What happens but for needs: those stand in the strips. A text goes where there is room for it. */
 static void put_events(FILE *out, const struct host *host, const struct box *box, double length_ms)
 {
@@ -332,7 +320,7 @@ static void put_events(FILE *out, const struct host *host, const struct box *box
             continue;
         n = snprintf(text, sizeof(text), "%s %s",
                      strcmp(event->guests, "host") == 0 ? "" : event->guests,
-                     name_of(event->action));
+                     scenario_action_name(event->action));
         while (row < NOTE_ROWS && taken[row] > x)
             row++;
         fprintf(out, "<path stroke=\"#0008\" stroke-dasharray=\"2 3\" d=\"M%.1f %.1fV%.1f\"/>\n", x,

@@ -40,6 +40,15 @@ const char *scenario_event_key(size_t index)
     return index < COUNT(actions) ? actions[index].name : NULL;
 }
 
+const char *scenario_action_name(enum action action)
+{
+    size_t i = 0;
+
+    while (i < COUNT(actions) - 1 && actions[i].action != action)
+        i++;
+    return actions[i].name;
+}
+
 static int find_action(const char *name)
 {
     for (size_t i = 0; i < COUNT(actions); i++) {

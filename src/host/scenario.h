@@ -192,4 +192,7 @@ const char *scenario_key(size_t index);
 const char *scenario_guest_key(size_t index);
 const char *scenario_event_key(size_t index);
 
+/* The word for what happens, as the file has it. */
+const char *scenario_action_name(enum action action);
+
 #endif

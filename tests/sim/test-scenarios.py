@@ -72,6 +72,15 @@ def check_picture(scenario, folder):
            "a picture that cannot be written is told of")
     result = simulate(scenario, "--svg", "/dev/full")
     tap.ok(result.returncode == 1 and "No space left" in result.stderr, "... and why")
+    acts = os.path.join(folder, "acts.conf")
+    with open(acts, "w", encoding="utf-8") as file:
+        file.write('memory = "1G"\nlength = "9s"\nguests = [ "a, memory=128M, maxmem=256M" ]\n'
+                   'events = [ "1s, a, acts=refuse", "5s, a, mem-max=200M", "8s, a, loose" ]\n')
+    result = simulate(acts, "--svg", picture)
+    with open(picture, encoding="utf-8") as file:
+        drawn = file.read()
+    tap.ok(all(f">a {word}<" in drawn for word in ("acts", "mem-max", "loose")),
+           "it names what happens")
     odd = os.path.join(folder, "odd.conf")
     with open(odd, "wb") as file:
         file.write(b'memory = "1G"\nlength = "1s"\nguests = [ "\xff<&\xc3\xa9, memory=128M" ]\n')
@@ -121,6 +130,9 @@ def check_refusals(folder):
     result = simulate(path)
     tap.ok(result.returncode == 1 and f"{path}:1: " in result.stderr
            and f"{path}:2: " in result.stderr, "faults are told with file and line")
+    result = simulate(os.path.join(folder, "not-there"))
+    tap.ok(result.returncode == 1 and result.stderr.count("No such file") == 1,
+           "a scenario that is not there is told of once")
     tap.ok(simulate().returncode == 2, "no scenario is an error")
     tap.ok(simulate(path, "--seed", "x").returncode == 2, "a seed is a number")
 
