@@ -3,9 +3,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
+
+/* /dev/null, by its number in Linux, is an empty file to those who name it. */
+static bool is_file(const struct stat *stat)
+{
+    return S_ISREG(stat->st_mode) || (S_ISCHR(stat->st_mode) && stat->st_rdev == makedev(1, 3));
+}
 
 FILE *regular_open(const char *path, const char **ret_why)
 {
@@ -15,7 +23,7 @@ FILE *regular_open(const char *path, const char **ret_why)
     FILE *file = NULL;
     int error;
 
-    if (fd >= 0 && fstat(fd, &stat) == 0 && S_ISREG(stat.st_mode))
+    if (fd >= 0 && fstat(fd, &stat) == 0 && is_file(&stat))
         file = fdopen(fd, "r");
     else if (fd >= 0)
         errno = S_ISDIR(stat.st_mode) ? EISDIR : EINVAL;

@@ -265,7 +265,7 @@ static void test_no_file(void)
 static void test_no_regular_file(void)
 {
     char fifo[64];
-    const char *const others[] = { fifo, "/dev/zero", "/dev/null" };
+    const char *const others[] = { fifo, "/dev/zero" };
 
     snprintf(fifo, sizeof(fifo), "/tmp/test-cfgfile.%ld", (long)getpid());
     CHECK_EQ(mkfifo(fifo, 0600), 0);
@@ -287,6 +287,16 @@ static void test_no_regular_file(void)
     }
     (void)alarm(0);
     (void)unlink(fifo);
+}
+
+/* "--config /dev/null": nothing is said. */
+static void test_null(void)
+{
+    struct cfgfile *file = NULL;
+
+    CHECK_EQ(cfgfile_read("/dev/null", stderr, &file), 0);
+    CHECK(file && !cfgfile_key(file, 0, NULL));
+    cfgfile_free(file);
 }
 
 static void test_words(void)
@@ -322,6 +332,7 @@ int main(int argc, char **argv)
     check_run("what is too large is refused", test_too_large);
     check_run("a file that cannot be read is told", test_no_file);
     check_run("a pipe or a device is not read", test_no_regular_file);
+    check_run("/dev/null is an empty file", test_null);
     check_run("splits the words of an item", test_words);
     free(report);
     return check_done();
