@@ -224,7 +224,7 @@ static void test_unhelpful_and_stalled(void)
 
 static void test_starting_silent_and_short(void)
 {
-    model_init(&model, 1000 * MIB);
+    model_init(&model, 960 * MIB);
     model.engine.config.grace_ms = 30000;
     model_add(&model, 0, 512 * MIB, 1024 * MIB, 120 * MIB)->posts = false;
     model_add(&model, 1, 256 * MIB, 1024 * MIB, 120 * MIB);
