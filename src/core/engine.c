@@ -256,12 +256,20 @@ static void reckon_headroom(struct round *round, const struct sums *sums)
     reserve_gather(round, sums->owed_kib);
 }
 
+/* held_kib: by those that share, and what they may take: at rest that is not theirs. */
+static void reckon_share(struct round *round, const struct sums *sums, int64_t held_kib)
+{
+    int64_t share_kib = round->headroom_kib + held_kib;
+
+    round->share_kib = share_kib > 0 ? (uint64_t)share_kib : 0;
+    round->minimums_fit = sums->minimums_kib <= round->share_kib;
+}
+
 /* Reckons up the host: who shares, what there is to share, and whether the minimums fit. */
 static void reckon(struct round *round)
 {
     struct sums sums = { 0 };
-    int64_t held = 0; /* by those that share, and what they may take: at rest that is not theirs */
-    int64_t share;
+    int64_t held = 0;
     bool waiting;
 
     round->promised_kib = 0;
@@ -281,10 +289,9 @@ static void reckon(struct round *round)
         add_up(round, domain, &sums);
     }
     reckon_headroom(round, &sums);
-    share = round->headroom_kib + held;
-    round->share_kib = share > 0 ? (uint64_t)share : 0;
-    round->minimums_fit = sums.minimums_kib <= round->share_kib;
+    reckon_share(round, &sums, held);
     reserve_judge(round);
+    reckon_share(round, &sums, held); /* with what the end of one has given back */
     waiting = withhold(round, &sums);
     round->urgent = round->headroom_kib < 0 || waiting || (round->waiting && sums.below_min);
     if (sums.bottoms_kib <= round->share_kib)

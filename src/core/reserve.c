@@ -383,8 +383,11 @@ static void judge(struct round *round, struct reservation *reservation, uint64_t
         reservation->can_ms = round->now_ms;
         return;
     }
-    if (reservation->can_ms == 0 || round->now_ms - reservation->can_ms >= LACKING_MS)
-        note_end(round, reservation, END_IMPOSSIBLE);
+    if (reservation->can_ms != 0 && round->now_ms - reservation->can_ms < LACKING_MS)
+        return;
+    /* Nobody gives for what it has gathered in vain. */
+    round->headroom_kib += (int64_t)reservation->counted_kib;
+    note_end(round, reservation, END_IMPOSSIBLE);
 }
 
 static bool is_ready(const struct round *round, const struct reservation *reservation)

@@ -119,6 +119,29 @@ static void test_impossible(void)
     done();
 }
 
+/* One that can never be met has gathered what is free when that shows. Nobody gives for it. */
+static void test_impossible_costs_nothing(void)
+{
+    const struct round *round = &model.engine.round;
+    uint64_t share_kib, calls;
+    int64_t headroom_kib;
+    uint64_t id;
+
+    begin(1600, 5);
+    model_round(&model);
+    share_kib = round->share_kib;
+    headroom_kib = round->headroom_kib;
+    calls = model.engine.calls_made;
+    CHECK(headroom_kib > 0);
+    id = ask(4000, 4000, NULL);
+    model_round(&model);
+    CHECK_EQ(get(id)->end, END_IMPOSSIBLE);
+    CHECK_EQ(round->share_kib, share_kib);
+    CHECK_EQ(round->headroom_kib, headroom_kib);
+    CHECK_EQ(model.engine.calls_made, calls);
+    done();
+}
+
 /* A refuser holds nothing up: the others give what is asked for. One that all depends on is
  * named. */
 static void test_refuser(void)
@@ -426,6 +449,7 @@ int main(int argc, char **argv)
     check_init(argc, argv);
     check_run("takes all that is above the minimums, holds it, and ends", test_down_to_minimums);
     check_run("one that cannot be met is answered at once, with names", test_impossible);
+    check_run("... and costs nobody anything", test_impossible_costs_nothing);
     check_run("a refuser holds nothing up", test_refuser);
     check_run("a range takes what is not needed", test_range);
     check_run("first come, first served", test_queue);
