@@ -226,14 +226,9 @@ static int open_host(const struct options *options, struct state *state)
     return host_xen_open(&state->host);
 }
 
-/* From here to the end nobody else may serve the same host. What changes no real one may run beside. */
-static int take_places(const struct options *options, struct state *state)
+/* From here to the end nobody else has the same ones. */
+static int take_places(struct state *state)
 {
-    if (!options->scenario && !options->dry_run) {
-        state->host_fd = service_lock_host();
-        if (state->host_fd < 0)
-            return state->host_fd;
-    }
     if (state->pid_path) {
         state->pid_fd = service_pidfile(state->pid_path);
         if (state->pid_fd < 0)
@@ -241,6 +236,15 @@ static int take_places(const struct options *options, struct state *state)
     }
     state->listen_fd = service_listen(state->socket_path);
     return state->listen_fd < 0 ? state->listen_fd : 0;
+}
+
+/* Nobody else may serve the same host. What changes no real one may run beside. */
+static int claim_host(const struct options *options, struct state *state)
+{
+    if (options->scenario || options->dry_run)
+        return 0;
+    state->host_fd = service_lock_host();
+    return state->host_fd < 0 ? state->host_fd : 0;
 }
 
 /* The socket is ours until it is unlinked: were it closed before, the next daemon could have taken its
@@ -291,11 +295,13 @@ static int run(const struct options *options, struct state *state)
 {
     int r;
 
-    r = take_places(options, state);
+    r = take_places(state);
     if (r == 0)
         r = open_host(options, state);
     if (r == 0) {
-        r = serve(options, state);
+        r = claim_host(options, state);
+        if (r == 0)
+            r = serve(options, state);
         state->host->ops->close(state->host);
     }
     leave_places(state);

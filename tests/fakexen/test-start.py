@@ -124,11 +124,19 @@ def second_daemon(host, *arguments):
     path = ballastd()
     places = ["--socket", host.socket_path + "2", "--pidfile", os.path.join(host.dir, "pid2")]
     command = ["env", "LD_PRELOAD=" + preload_for(path), path, "--foreground", *places, *arguments]
-    process = subprocess.Popen(command, env=host.env, stderr=subprocess.PIPE, text=True)
-    wait_for(lambda: process.poll() is not None or os.path.exists(places[1]))
+    log_path = os.path.join(host.dir, "second.log")
+
+    def told():
+        with open(log_path, encoding="utf-8") as log:
+            return log.read()
+
+    with open(log_path, "w", encoding="utf-8") as log:
+        process = subprocess.Popen(command, env=host.env, stderr=log)
+    wait_for(lambda: process.poll() is not None or " on xen, policy " in told())
     status = process.poll()
     process.kill()
-    return status, process.communicate()[1]
+    process.wait()
+    return status, told()
 
 
 def check_only_one(store):
