@@ -318,8 +318,8 @@ static void say_step(struct page *page, const struct answer *answer, size_t numb
             MIB(get(step, "level_kib")), get(answer->domain, "weight"));
     else if (surplus && held < asked)
         say(page, "Policy",
-            "   It stays where it is until somebody needs it; when nobody had to give for three "
-            "minutes, it goes by weight where it is far from that.");
+            "   It stays where it is until somebody needs it; when nobody had to give for a "
+            "while, it goes by weight where it is far from that.");
     if (surplus && held < asked)
         say(page, "Policy", "   %s are kept free, so that growth is served at once.",
             MIB(get(step, "left_kib")));
