@@ -385,8 +385,9 @@ static void judge(struct round *round, struct reservation *reservation, uint64_t
     }
     if (reservation->can_ms != 0 && round->now_ms - reservation->can_ms < LACKING_MS)
         return;
-    /* Nobody gives for what it has gathered in vain. */
+    /* Nobody gives for what it has gathered in vain, and the next in the queue may have it. */
     round->headroom_kib += (int64_t)reservation->counted_kib;
+    round->share_kib += reservation->counted_kib;
     note_end(round, reservation, END_IMPOSSIBLE);
 }
 

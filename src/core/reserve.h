@@ -123,7 +123,7 @@ struct reserve_wants {
 struct reserve_wants reserve_wants(const struct reservations *reservations);
 
 /* At last: says which are ready, and which can never be, given that share_kib is to be shared
- * out. What those have gathered is headroom again. */
+ * out. What those have gathered is headroom again, and shared out. */
 void reserve_judge(struct round *round);
 
 /* At most so many ms until one changes of itself; UINT64_MAX: none does. */

@@ -125,7 +125,7 @@ static void test_impossible_costs_nothing(void)
     const struct round *round = &model.engine.round;
     uint64_t share_kib, calls;
     int64_t headroom_kib;
-    uint64_t id;
+    uint64_t id, next;
 
     begin(1600, 5);
     model_round(&model);
@@ -139,6 +139,13 @@ static void test_impossible_costs_nothing(void)
     CHECK_EQ(round->share_kib, share_kib);
     CHECK_EQ(round->headroom_kib, headroom_kib);
     CHECK_EQ(model.engine.calls_made, calls);
+    id = ask(4000, 4000, NULL);
+    next = ask(1000, 1000, NULL);
+    model_round(&model);
+    CHECK_EQ(get(id)->end, END_IMPOSSIBLE);
+    CHECK_EQ(get(next)->state, RESERVATION_WAITING);
+    CHECK(wait_for(next) < 5000);
+    CHECK_EQ(get(next)->state, RESERVATION_READY);
     done();
 }
 
