@@ -248,19 +248,19 @@ static int claim_host(const struct options *options, struct state *state)
 }
 
 /* The socket is ours until it is unlinked: were it closed before, the next daemon could have taken its
- * place by then. */
+ * place by then. The pid file goes last: who waits for that may start the next one. */
 static void leave_places(const struct state *state)
 {
     if (state->listen_fd >= 0) {
         (void)unlink(state->socket_path);
         (void)close(state->listen_fd);
     }
+    if (state->host_fd >= 0)
+        (void)close(state->host_fd);
     if (state->pid_fd >= 0) {
         (void)unlink(state->pid_path);
         (void)close(state->pid_fd);
     }
-    if (state->host_fd >= 0)
-        (void)close(state->host_fd);
 }
 
 static int serve(const struct options *options, struct state *state)
