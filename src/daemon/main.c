@@ -226,7 +226,16 @@ static int open_host(const struct options *options, struct state *state)
     return host_xen_open(&state->host);
 }
 
-/* From here to the end nobody else has the same ones. */
+/* Nobody else may serve the same host. What changes no real one may run beside. */
+static int claim_host(const struct options *options, struct state *state)
+{
+    if (options->scenario || options->dry_run)
+        return 0;
+    state->host_fd = service_lock_host();
+    return state->host_fd < 0 ? state->host_fd : 0;
+}
+
+/* From here to the end nobody else has them. */
 static int take_places(struct state *state)
 {
     if (state->pid_path) {
@@ -236,15 +245,6 @@ static int take_places(struct state *state)
     }
     state->listen_fd = service_listen(state->socket_path);
     return state->listen_fd < 0 ? state->listen_fd : 0;
-}
-
-/* Nobody else may serve the same host. What changes no real one may run beside. */
-static int claim_host(const struct options *options, struct state *state)
-{
-    if (options->scenario || options->dry_run)
-        return 0;
-    state->host_fd = service_lock_host();
-    return state->host_fd < 0 ? state->host_fd : 0;
 }
 
 /* The socket is ours until it is unlinked: were it closed before, the next daemon could have taken its
@@ -295,11 +295,11 @@ static int run(const struct options *options, struct state *state)
 {
     int r;
 
-    r = take_places(state);
-    if (r == 0)
-        r = open_host(options, state);
+    r = open_host(options, state);
     if (r == 0) {
         r = claim_host(options, state);
+        if (r == 0)
+            r = take_places(state);
         if (r == 0)
             r = serve(options, state);
         state->host->ops->close(state->host);
