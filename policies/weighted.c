@@ -20,10 +20,12 @@
 #include "core/demand.h"
 #include "util/bounds.h"
 
-/* When nobody had to give for so long, what nobody needs is shared out by weight, if somebody's size is
- * by the first share of it from what it would be then, until nobody's is by the second, or a step: were
- * each change of need followed, as much memory would be moved for what nobody needs as for need. */
+/* When nobody had to give for so long, what nobody needs is shared out by weight, if more of it lies free
+ * than the pool, or if somebody's size is by the first share of it from what it would be then; until
+ * nobody's is by the second, or a step. Were each change of need followed, as much memory would be moved
+ * for what nobody needs as for need: where need undoes it as soon, the next time waits twice as long. */
 #define QUIET_MS 60000
+#define QUIET_MOST_MS 240000
 #define UNEVEN_SHARE 8
 #define EVEN_SHARE 64
 #define EVEN_KIB 4096
@@ -153,6 +155,22 @@ static bool uneven(const struct round *round, size_t n)
     return false;
 }
 
+/* How long nobody must have had to give before sizes are made even. */
+static uint64_t even_ms(const struct round *round)
+{
+    return larger(round->even_ms, QUIET_MS);
+}
+
+/* Somebody has to give; or the host is new, and has yet to be quiet. */
+static void note_taking(struct round *round)
+{
+    bool soon = round->now_ms - round->spread_ms < even_ms(round);
+
+    if (round->spread_ms > round->taken_ms)
+        round->even_ms = soon ? smaller(2 * even_ms(round), QUIET_MOST_MS) : QUIET_MS;
+    round->taken_ms = round->now_ms;
+}
+
 /* What nobody needs. It stays where it is: were it shared out anew with each change of anybody's need,
  * most of what is moved would be moved for nothing. When the pool gets low those give who have most,
  * until it is full again, or all together where a guarantee waits; and when nobody had to for a while,
@@ -162,7 +180,7 @@ static void share_surplus(struct round *round, uint64_t left_kib, uint64_t pool_
 {
     uint64_t least_kib = round->pool_kib;
     uint64_t spare = add_up_spare(round);
-    bool quiet;
+    uint64_t quiet_ms;
     size_t n;
 
     if (!round->taking)
@@ -170,11 +188,14 @@ static void share_surplus(struct round *round, uint64_t left_kib, uint64_t pool_
     if (!round->surplus_spread || round->idle_tax == IDLE_TAX_MAX)
         return;
     round->taking = spare > 0 && spare + least_kib > left_kib + pool_kib;
-    if (round->taking)
-        round->taken_ms = round->now_ms;
-    quiet = round->taken_ms == 0 || round->now_ms - round->taken_ms >= QUIET_MS;
-    n = quiet || round->taking ? fill_spare(round, left_kib, !quiet) : 0;
-    round->spreading = quiet && (left_kib > spare + round->pool_kib || uneven(round, n));
+    if (round->taking || round->taken_ms == 0)
+        note_taking(round);
+    quiet_ms = round->now_ms - round->taken_ms;
+    n = quiet_ms >= QUIET_MS || round->taking ? fill_spare(round, left_kib, round->taking) : 0;
+    round->spreading = (quiet_ms >= QUIET_MS && left_kib > spare + round->pool_kib)
+                       || (quiet_ms >= even_ms(round) && uneven(round, n));
+    if (round->spreading)
+        round->spread_ms = round->now_ms;
     round->staying = !round->spreading;
     if (round->taking && round->urgent)
         keep_spare(round, smaller(left_kib, spare) * 1000 / spare);

@@ -10,6 +10,11 @@
 #define MARGIN_KIB 24576
 #define MARGIN_SHARE 8
 
+/* Who has less than this part of it is given that, whoever has the memory; who has more keeps that. Were
+ * each always given all of it, a rise of one would have all the others give, and take back afterwards. */
+#define ROOM_GIVEN 3
+#define ROOM_PARTS 4
+
 /* So much of that it would miss at once, if all can have it: who has what he uses and no more is short
  * at the first MiB of a rise, of noise, or of a size that is rounded down. */
 #define SPARE_KIB (MARGIN_KIB / 2)
@@ -202,7 +207,7 @@ static uint64_t free_kib(const struct post *post)
 static uint64_t boost_step_kib(const struct domain *domain, uint64_t stall, uint64_t swap_in)
 {
     const struct post *post = &domain->post;
-    uint64_t part = stall < 100 ? 16 : stall < 400 ? 8 : 4;
+    uint64_t part = stall < 100 ? 32 : stall < 400 ? 16 : 4;
     uint64_t step = post->held_kib / part;
 
     if (stall < STALL_HIGH && !(stall >= STALL_LOW && swap_in >= SWAP_IN_PAGES_PER_S))
@@ -269,6 +274,8 @@ static void take_post(struct domain *domain)
     struct demand *demand = &domain->demand;
     uint64_t elapsed_ms = demand->post_ms ? post->at_ms - demand->post_ms : 0;
 
+    /* What it uses more than before is what it missed. */
+    demand->boost_kib -= smaller(demand->boost_kib, above(raw_kib(domain), demand->raw_kib));
     demand->raw_kib = raw_kib(domain);
     demand->rise_kib = rise_kib(domain, elapsed_ms);
     demand->margin_kib = tells_pressure(post) ? margin_kib(post) : 0;
@@ -321,6 +328,16 @@ uint64_t demand_first_kib(const struct domain *domain)
     return domain->insists ? smaller(domain->core_kib, domain->entitled_kib) : domain->core_kib;
 }
 
+/* What it needs with the room to grow that it has, or is to have. */
+static uint64_t roomy_kib(const struct domain *domain, uint64_t core_kib)
+{
+    uint64_t most_kib = domain->demand.roomy_kib;
+    int64_t asked_kib = (int64_t)domain->target_kib + domain->offset_kib;
+
+    return clamp(asked_kib > 0 ? (uint64_t)asked_kib : 0,
+                 core_kib + (most_kib - core_kib) * ROOM_GIVEN / ROOM_PARTS, most_kib);
+}
+
 static void estimate(const struct round *round, struct domain *domain)
 {
     struct demand *demand = &domain->demand;
@@ -344,10 +361,11 @@ static void estimate(const struct round *round, struct domain *domain)
         core = demand->core_kib - let_down_kib(demand->core_kib - core, elapsed_ms, CORE_DOWN_MS);
     demand->core_kib = core;
     core = larger(core, demand->raw_kib + demand->rise_kib);
-    if (need < domain->need_kib && !first)
-        need = domain->need_kib - let_down_kib(domain->need_kib - need, elapsed_ms, DOWN_MS);
+    if (need < demand->roomy_kib && !first)
+        need = demand->roomy_kib - let_down_kib(demand->roomy_kib - need, elapsed_ms, DOWN_MS);
+    demand->roomy_kib = larger(need, core);
     domain->core_kib = smaller(core, domain->max_kib);
-    domain->need_kib = clamp(larger(need, domain->core_kib), domain->min_kib, domain->max_kib);
+    domain->need_kib = clamp(roomy_kib(domain, core), domain->min_kib, domain->max_kib);
     watch_insisting(round, domain, elapsed_ms);
     demand->updated_ms = round->now_ms;
 }

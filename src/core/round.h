@@ -180,6 +180,7 @@ struct demand {
     uint64_t raw_kib;         /* what it uses by that post */
     uint64_t rise_kib;        /* what it will use beyond that if it goes on growing */
     uint64_t core_kib;        /* what it would miss at once, let down slowly */
+    uint64_t roomy_kib;       /* with all its room to grow, let down slowly */
     uint64_t margin_kib;      /* room to grow into, by that post */
     uint64_t boost_kib;       /* what pressure added */
     uint64_t boost_ms;        /* last time */
@@ -358,9 +359,11 @@ struct round {
     /* decide */
     bool unpaced;      /* its wants are to be targets at once, as they are */
     bool taking;       /* what nobody needs is taken for need and for the pool, until it is full */
-    uint64_t taken_ms; /* last time that it was; 0: never */
-    bool spreading;    /* it is shared out anew, since somebody had far from his share */
-    bool staying;      /* what nobody needs is not shared out anew: it is where it was */
+    uint64_t taken_ms; /* last time that it was, or the first round; 0: there was none */
+    bool spreading; /* it is shared out anew: somebody had far from his share, or much lay free */
+    uint64_t spread_ms; /* last time that it was */
+    uint64_t even_ms;   /* nobody must have had to give for so long before it is, for their sizes */
+    bool staying;       /* what nobody needs is not shared out anew: it is where it was */
 
     /* engine: what the domains with `shares` may hold together */
     uint64_t share_kib;

@@ -110,6 +110,7 @@ static void test_up_at_once_down_slowly(void)
     post(&round, domain, 400 * MIB, 0);
     high = domain->need_kib;
     CHECK(high >= 450 * MIB);
+    domain->target_kib = high;
 
     round.now_ms += 250;
     post(&round, domain, 200 * MIB, 0);
@@ -120,6 +121,23 @@ static void test_up_at_once_down_slowly(void)
         post(&round, domain, 200 * MIB, 0);
     }
     CHECK_EQ(domain->need_kib, 225 * MIB);
+    round_free(&round);
+}
+
+/* Of its room to grow it keeps what it has, and is given the rest only up to three quarters. */
+static void test_room(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+
+    post(&round, domain, 240 * MIB, 0);
+    CHECK_EQ(domain->need_kib, 270 * MIB);
+    domain->target_kib = 265 * MIB;
+    demand_estimate(&round);
+    CHECK_EQ(domain->need_kib, 265 * MIB);
+    domain->target_kib = 250 * MIB;
+    demand_estimate(&round);
+    CHECK_EQ(domain->need_kib, 240 * MIB + 30 * MIB * 3 / 4);
     round_free(&round);
 }
 
@@ -508,6 +526,7 @@ int main(int argc, char **argv)
     check_run("the floor of a Linux guest", test_floor);
     check_run("a post that says what is known is no news", test_news);
     check_run("need goes up at once and down slowly", test_up_at_once_down_slowly);
+    check_run("room to grow is kept, and given in part", test_room);
     check_run("a rise goes on until it is served", test_rise);
     check_run("pressure adds to need", test_pressure);
     check_run("some room to grow is missed at once", test_spare);

@@ -74,7 +74,7 @@ static void test_surplus(void)
     model_init(&model, 1000 * MIB);
     model_add(&model, 0, 256 * MIB, 1024 * MIB, 240 * MIB);
     model_add(&model, 1, 256 * MIB, 1024 * MIB, 120 * MIB);
-    model_run(&model, 60000);
+    model_run(&model, 90000);
     explain(1);
     SAYS("It needs no more than its minimum, 232.0 MiB.");
     explain(0);
@@ -83,7 +83,7 @@ static void test_surplus(void)
     SAYS("(dialect ballast)");
     SAYS("It uses 240.0 MiB");
     SAYS("It needs 270.0 MiB: 270.0 MiB that it would miss at once, and 0.0 MiB of room to grow.");
-    SAYS("It has been cooperative for 59 s: posts how its memory is doing.");
+    SAYS("It has been cooperative for 89 s: posts how its memory is doing.");
     SAYS("Nothing is asked of it: it is where its target is.");
     SAYS_MIB("\"weighted\" has %.1f MiB to share", model.engine.round.share_kib);
     SAYS("3. Room to grow: up to 270.0 MiB, all of it.");
@@ -147,6 +147,7 @@ static void test_growing_and_waiting(void)
     model_init(&model, 1000 * MIB);
     model_add(&model, 0, 256 * MIB, 1024 * MIB, 120 * MIB);
     model.guests[0].used_kib = 256 * MIB;
+    model.step_kib = 8 * MIB;
     model_round(&model);
     explain(0);
     SAYS("vm1 (domain 1) grows.");
@@ -164,7 +165,7 @@ static void test_growing_and_waiting(void)
     model_init(&model, 1300 * MIB);
     for (size_t i = 0; i < 3; i++)
         model_add(&model, i, 256 * MIB, 1024 * MIB, 100 * MIB);
-    model_run(&model, 60000);
+    model_run(&model, 90000);
     model.guests[0].frozen = true;
     model.guests[1].used_kib = 500 * MIB;
     model.guests[2].used_kib = 500 * MIB;

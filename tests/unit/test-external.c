@@ -518,7 +518,7 @@ static void test_engine(void)
     CHECK_EQ(config_set(&model.engine.config, NULL, "policy", "external:/bin/false", error,
                         sizeof(error)),
              0);
-    model_run(&model, 60000);
+    model_run(&model, 180000);
     CHECK(model.guests[0].actual_kib > 520 * MIB);
     CHECK_EQ(config_set(&model.engine.config, NULL, "policy", "static", error, sizeof(error)), 0);
     model_round(&model);

@@ -138,7 +138,7 @@ static void test_no_crumbs(void)
         domain->core_kib -= 100;
         domain->want_kib = domain->core_kib;
     }
-    CHECK(domain->target_kib <= domain->want_kib + 8 * MIB);
+    CHECK(domain->target_kib <= domain->want_kib + 216 * MIB / 16);
     CHECK(calls <= 5);
     round_free(&round);
 }

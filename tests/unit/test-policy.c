@@ -35,7 +35,8 @@ static uint64_t want(const struct round *round, uint32_t domid)
 static void begin(struct round *round, uint64_t share_mib)
 {
     round_init(round);
-    round_begin(round, 1000);
+    round_begin(round, 1000000);
+    round->taken_ms = 1;
     round->share_kib = share_mib * MIB;
     round->minimums_fit = true;
     round->surplus_spread = true;
@@ -230,6 +231,51 @@ static void test_surplus_stays(void)
     round_free(&round);
 }
 
+/* A host that is new has yet to be quiet. Where need undoes soon what was shared out anew, the next time
+ * waits twice as long, and what lies free does not wait for that. */
+static void test_surplus_waits(void)
+{
+    struct round round;
+
+    begin(&round, 600);
+    round.taken_ms = 0;
+    add(&round, 1, 80, 80, 2000, 256, 0);
+    add(&round, 2, 80, 80, 2000, 256, 0);
+    holds(&round, 1, 300);
+    holds(&round, 2, 100);
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 2), 100 * MIB);
+    round.now_ms += 60000;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 300 * MIB);
+    CHECK_EQ(want(&round, 2), 300 * MIB);
+
+    round.spread_ms = round.taken_ms = 0;
+    round.share_kib = 400 * MIB;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    for (uint64_t wait_ms = 60000; wait_ms <= 240000; wait_ms *= 2) {
+        round.now_ms += wait_ms - 1;
+        CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+        CHECK_EQ(want(&round, 1), 300 * MIB);
+        round.now_ms++;
+        CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+        CHECK_EQ(want(&round, 1), 200 * MIB);
+        CHECK_EQ(want(&round, 2), 200 * MIB);
+        round.now_ms += wait_ms / 2;
+        round_find(&round, 1)->need_kib = 310 * MIB;
+        CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+        CHECK_EQ(want(&round, 1), 310 * MIB);
+        CHECK_EQ(want(&round, 2), 90 * MIB);
+        round_find(&round, 1)->need_kib = 80 * MIB;
+    }
+    round.now_ms += 60000;
+    round.share_kib = 600 * MIB;
+    CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
+    CHECK_EQ(want(&round, 1), 300 * MIB);
+    CHECK_EQ(want(&round, 2), 300 * MIB);
+    round_free(&round);
+}
+
 /* Who had to be forgiven or takes has nothing above his share for later. */
 static void test_surplus_of_a_record(void)
 {
@@ -365,7 +411,7 @@ static void random_host(struct round *round)
     round->insisted_kib = check_random_below(2) * check_random_below(200 * MIB);
     round->minimums_fit = bottoms_kib <= round->share_kib;
     round->surplus_spread = check_random_below(4) > 0;
-    round->taken_ms = check_random_below(2) * round->now_ms;
+    round->taken_ms = check_random_below(2) ? round->now_ms : 1;
     round->taking = check_random_below(2) == 0;
     round->idle_tax = (uint32_t)(between(0, 5) * IDLE_TAX_MAX / 5);
 }
@@ -398,7 +444,7 @@ static void check_sum(const struct policy *policy, struct round *round)
     round->pool_kib = 0;
     round->surplus_spread = true;
     round->idle_tax %= IDLE_TAX_MAX;
-    round->taken_ms = 0;
+    round->taken_ms = 1;
     for (size_t i = 0; i < round->count; i++)
         round->domains[i].post.bad = false;
     take_wants(policy, round, wants);
@@ -428,6 +474,8 @@ static void check_order(const struct policy *policy, const struct round *round)
     turned.surplus_spread = round->surplus_spread;
     turned.idle_tax = round->idle_tax;
     turned.taken_ms = round->taken_ms;
+    turned.spread_ms = round->spread_ms;
+    turned.even_ms = round->even_ms;
     turned.taking = round->taking;
     for (size_t i = 0; i < round->count; i++) {
         struct domain *domain = add(&turned, (uint32_t)i + 1, 0, 0, 0, 1, 0);
@@ -623,6 +671,7 @@ int main(int argc, char **argv)
     check_run("so does the others' room, before what one insists on", test_insisting);
     check_run("surplus goes by weight above the pool", test_surplus);
     check_run("surplus stays where it is for a while", test_surplus_stays);
+    check_run("what nobody needs is shared anew on a quiet host only", test_surplus_waits);
     check_run("but not with those who have a record", test_surplus_of_a_record);
     check_run("minimums that do not fit go by priority and weight", test_minimums_short);
     check_run("static sizes", test_static);
