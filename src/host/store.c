@@ -3,9 +3,16 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
 #include <xenstore.h>
+
+/* Where libxenstore looks for it, unless XENSTORED_PATH says otherwise. */
+#define SOCKET "/var/run/xenstored/socket"
 
 /* Events taken in at once; the rest waits for the next turn of the loop. */
 #define EVENTS_AT_ONCE 256
@@ -13,24 +20,34 @@
 /* So many turns without an event on a readable descriptor: the store has closed it. */
 #define EMPTY_TURNS 16
 
-/* A store without a socket, in a domain of its own, is reached through the kernel. But where there was a
- * socket its end is the store's, and who asks the kernel then waits for ever. */
-static struct xs_handle *connect_one(struct store *store)
+/* True when somebody listens at the store's socket. A full backlog (EAGAIN) is an answer, too. */
+static bool has_socket(void)
 {
-    struct xs_handle *handle = xs_open(XS_OPEN_SOCKETONLY);
+    struct sockaddr_un address = { .sun_family = AF_UNIX };
+    const char *path = getenv("XENSTORED_PATH");
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    bool answers;
 
-    if (handle)
-        store->by_socket = true;
-    else if (!store->by_socket)
-        handle = xs_open(0);
-    return handle;
+    if (fd < 0)
+        return false;
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path ? path : SOCKET);
+    answers =
+        connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN;
+    (void)close(fd);
+    return answers;
 }
 
+/* Without a socket libxenstore asks through the kernel: that reaches a store in a domain of its own. But
+ * where there was a socket its end is the store's, and who asks the kernel then waits for ever. */
 int store_open(struct store *store)
 {
-    *store = (struct store){ .by_socket = store->by_socket };
-    store->watcher = connect_one(store);
-    store->reader = connect_one(store);
+    bool answers = has_socket();
+
+    *store = (struct store){ .by_socket = store->by_socket || answers };
+    if (answers || !store->by_socket) {
+        store->watcher = xs_open(0);
+        store->reader = xs_open(0);
+    }
     if (store->watcher && store->reader)
         return 0;
     store_close(store);
