@@ -58,7 +58,7 @@ test_before() {
     configure
     check "ballastd starts" daemon start || exit 1
     check "it knows those that were there before" within 20 known one two
-    check "they hold all that there is" within 60 all_taken
+    check "they hold all that there is" within 150 all_taken
     size=250
     check "and gives one of them what it needs" loads one
     at_rest one
