@@ -10,9 +10,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 #include <xenstore.h>
-
-/* Where libxenstore looks for it, unless XENSTORED_PATH says otherwise. */
-#define SOCKET "/var/run/xenstored/socket"
+#include <xenstore_lib.h>
 
 /* Events taken in at once; the rest waits for the next turn of the loop. */
 #define EVENTS_AT_ONCE 256
@@ -24,13 +22,12 @@
 static bool has_socket(void)
 {
     struct sockaddr_un address = { .sun_family = AF_UNIX };
-    const char *path = getenv("XENSTORED_PATH");
     int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     bool answers;
 
     if (fd < 0)
         return false;
-    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path ? path : SOCKET);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", xs_daemon_socket());
     answers =
         connect(fd, (const struct sockaddr *)&address, sizeof(address)) == 0 || errno == EAGAIN;
     (void)close(fd);
