@@ -100,10 +100,11 @@ static uint64_t asked_kib(const struct domain *domain, size_t step)
 }
 
 /* What a step counts of what it brought a domain to: of need, in the step that shares out what nobody
- * needs, what the tax leaves. */
+ * needs, what the tax leaves. What it is left besides, in its grace, counts as a whole. */
 static uint64_t counted_kib(const struct round *round, const struct domain *domain, size_t step)
 {
-    uint64_t taxed_kib = step == STEP_SURPLUS ? domain->step_kib[step - 1] : 0;
+    uint64_t taxed_kib =
+        step == STEP_SURPLUS ? smaller(domain->need_kib, domain->step_kib[step - 1]) : 0;
 
     return domain->step_kib[step] - taxed_kib
            + taxed_kib * (IDLE_TAX_MAX - round->idle_tax) / IDLE_TAX_MAX;

@@ -141,6 +141,27 @@ static void test_surplus_stays(void)
     model_free_all(&model);
 }
 
+/* In their grace they keep more than they need: of that only the need is taxed. */
+static void test_surplus_in_grace(void)
+{
+    model_init(&model, 1000 * MIB);
+    model.engine.config.grace_ms = 600000;
+    for (size_t i = 0; i < 2; i++)
+        model_add(&model, i, 256 * MIB, 1024 * MIB, 100 * MIB);
+    model_round(&model);
+    for (size_t i = 0; i < 2; i++)
+        set(i, "min", "100M");
+    model_round(&model);
+    for (unsigned r = 0; r < 5000 && model.engine.round.staying; r++)
+        model_round(&model);
+    explain(0);
+    CHECK(model_domain(&model, 0)->need_kib < 256 * MIB);
+    SAYS("1. The guarantee: up to 256.0 MiB, all of it.");
+    SAYS_MIB("A weight of 256 brings %.1f MiB, of which need counts for 25 %%; it has 256.",
+             model_domain(&model, 0)->want_kib - model_domain(&model, 0)->need_kib * 3 / 4);
+    model_free_all(&model);
+}
+
 /* One grows, since the memory is there; one waits, since others have yet to let it go. */
 static void test_growing_and_waiting(void)
 {
@@ -334,15 +355,14 @@ static void test_consequences(void)
     explain(0);
     CHECK(!strstr(text, "lay unused") && !strstr(text, "remedies"));
     domain = round_find(&model.engine.round, 1);
-    CHECK(!strstr(text, "room to grow comes before"));
+    CHECK(!strstr(text, "left nothing unused for long"));
     domain->insists = true;
     domain->demand.doubt = 300;
     domain->remedy.applied = true;
     explain(0);
     SAYS("For waiting it is given 30 % less: what it was given for that before lay unused.");
-    SAYS(
-        "It has left nothing unused for long, above its weight's share: others' room to grow comes "
-        "before that.");
+    SAYS("It has left nothing unused for long, above its weight's share: what it would miss above "
+         "that is shared out with the others' room to grow.");
     SAYS("The configuration's remedies are in force for it.");
     model_free_all(&model);
 }
@@ -399,6 +419,7 @@ int main(int argc, char **argv)
     check_run("one that has its share of the surplus", test_surplus);
     check_run("one that has its share of too little", test_share);
     check_run("surplus that stays where it is", test_surplus_stays);
+    check_run("what is left in its grace is not taxed", test_surplus_in_grace);
     check_run("one that grows, and one that waits", test_growing_and_waiting);
     check_run("one that does not give, and one that cannot", test_unhelpful_and_stalled);
     check_run("one that starts, and one below its minimum", test_starting_silent_and_short);
