@@ -319,8 +319,8 @@ static void watch_insisting(const struct round *round, struct domain *domain, ui
         demand->full_ms -= smaller(elapsed_ms, demand->full_ms);
     else if (domain->actual_kib > domain->entitled_kib)
         demand->full_ms = smaller(demand->full_ms + elapsed_ms, 2 * INSIST_MS);
-    domain->insists =
-        demand->full_ms >= INSIST_MS && domain->limits.priority == round->least_priority;
+    domain->insists = domain->shares && demand->full_ms >= INSIST_MS
+                      && domain->limits.priority == round->least_priority;
 }
 
 uint64_t demand_first_kib(const struct domain *domain)

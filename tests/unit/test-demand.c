@@ -496,6 +496,12 @@ static void test_priority_insists(void)
     other->limits.priority = 0;
     use_all_but(&round, domain, 0, 1);
     CHECK(domain->insists);
+
+    /* One that is paused takes part in nothing: for it no pool is given up. */
+    domain->shares = false;
+    use_all_but(&round, domain, 0, 1);
+    CHECK(!domain->insists);
+    CHECK_EQ(round.insisted_kib, 0);
     round_free(&round);
 }
 
