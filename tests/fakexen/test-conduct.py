@@ -73,8 +73,10 @@ def check(store):
 def grab(host):
     """Takes the slack above its target, lets it go, and takes it again. Returns whether it was found
     out at the second time, and not at the first."""
-    # Until then it may be on its way to a target from before the daemon's start.
-    wait_for(lambda: host.status()["uptime_ms"] > 6000)
+    # For a while after it is first seen it may be on its way to a target from before.
+    wait_for(lambda: GREEDY in host.shown())
+    begin = host.status()["uptime_ms"]
+    wait_for(lambda: host.status()["uptime_ms"] > begin + 6000)
     rounds = host.status()["rounds"]
     for attempt in range(2):
         uptime = host.status()["uptime_ms"]
