@@ -10,8 +10,9 @@
 #define MARGIN_KIB 24576
 #define MARGIN_SHARE 8
 
-/* Who has less than this part of it is given that, whoever has the memory; who has more keeps that. Were
- * each always given all of it, a rise of one would have all the others give, and take back afterwards. */
+/* Who has less than this part of it is given that, whoever has the memory; who has more keeps that.
+ * Were each always given all of it, a rise of one would have all the others give, and take back
+ * afterwards. */
 #define ROOM_GIVEN 3
 #define ROOM_PARTS 4
 
@@ -62,9 +63,9 @@
 #define DOUBT_MOST 900
 #define DOUBT_FADES_MS 600000
 
-/* Who holds more than its weight's share, and uses all of it as it says, for so long, knows no end: a guest
- * that lies, or leaks. Honest ones have something left by then, or are on a host that is too small for
- * all of them, where they insist alike. */
+/* Who holds more than its weight's share, and uses all of it as it says, for so long, knows no end:
+ * a guest that lies, or leaks. Honest ones have something left by then, or are on a host that is
+ * too small for all of them, where they insist alike. */
 #define INSIST_MS 60000
 
 /* What a has more than b. */
@@ -246,7 +247,8 @@ static void settle_plea(struct domain *domain)
     demand->plea_kib = 0;
 }
 
-/* What pressure adds beyond what the domain uses, not again before that can have come; it is to be explained when it has come. */
+/* What pressure adds beyond what the domain uses, not again before that can have come; it is to be
+ * explained when it has come. */
 static void plead(struct domain *domain, uint64_t step)
 {
     struct demand *demand = &domain->demand;
@@ -309,8 +311,8 @@ static uint64_t let_down_kib(uint64_t gap, uint64_t elapsed_ms, uint64_t constan
     return part < gap ? part : gap;
 }
 
-/* Does it leave nothing unused above its share, without end? Until it has left something for as long, were
- * it within its share meanwhile or above. But a higher priority comes first, whatever it says. */
+/* Does it leave nothing unused above its share, without end? It does until it has left something
+ * for as long, within its share or above. But a higher priority comes first, whatever it says. */
 static void watch_insisting(const struct round *round, struct domain *domain, uint64_t elapsed_ms)
 {
     struct demand *demand = &domain->demand;

@@ -13,8 +13,8 @@ void demand_estimate(struct round *round);
  * next round should not wait for its time. */
 bool demand_has_news(const struct domain *domain);
 
-/* Of what it would miss at once, what comes before others' room to grow: all, or only its weight's share
- * of one that insists. */
+/* Of what it would miss at once, what comes before others' room to grow: all, or only its weight's
+ * share of one that insists. */
 uint64_t demand_first_kib(const struct domain *domain);
 
 #endif

@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 
-/* Opens a regular file, or /dev/null, to be read, at once whatever the path names. Returns NULL with errno and
- * *ret_why, the same in words, when it cannot: EINVAL for a pipe or a device. */
+/* Opens a regular file, or /dev/null, to be read, at once whatever the path names. Returns NULL
+ * with errno and *ret_why, the same in words, when it cannot: EINVAL for a pipe or a device. */
 FILE *regular_open(const char *path, const char **ret_why);
 
 #endif

@@ -438,8 +438,8 @@ static void use_all_but(struct round *round, struct domain *domain, uint64_t fre
     }
 }
 
-/* Who leaves nothing of more than his share insists after a minute, and until he has left something for as
- * long as he insisted. */
+/* Who leaves nothing of more than his share insists after a minute, and until he has left something
+ * for as long as he insisted. */
 static void test_insisting(void)
 {
     struct round round;
