@@ -3,17 +3,12 @@
 # more memory than is there. Nobody gains by it, nobody is harmed by it, and the daemon does not mind.
 . /test/lib.sh
 
-plan=39
+plan=37
 host_mib=1280
 dom0_mib=256
 swap_disks=2
 
-reserve_mib=80
 pool_mib=176
-min_mib=112
-start_mib=128
-maxmem_mib=512
-min_kib=$((min_mib * 1024))
 
 # The load of the innocent, which with what it needs besides is about what the attacker leaves it when
 # both are served alike.
@@ -25,13 +20,6 @@ roomy_kib=$(((load_mib + 118) * 1024))
 
 # Both of them need so much more than there is beside an attacker that takes.
 squeeze_mib=320
-
-cat >/etc/xen/ballast.conf <<END
-reserve = '${reserve_mib}M'
-pool = '${pool_mib}M'
-grace = '5s'
-defaults = 'weight=256, min=${min_mib}M'
-END
 
 # --- what it costs --------------------------------------------------------------------------------
 
@@ -95,24 +83,22 @@ roomy() {
     carries one $load_mib && settles 120 no_less_than one "$1" $roomy_kib
 }
 
-at_rest() {
-    load one 0
-    load two 0
-}
-
-# attacked WORD: the three lines on an attack. It is left running.
-attacked() {
+attacker() {
     launch "$1" none || say "the attacker '$1' does not start"
     within 20 known "$1"
-    attack "$1" "$1"
+}
+
+# attacked WORD GUEST: two lines on an attack of a guest. It is left running.
+attacked() {
+    attack "$2" "$1"
     sleep 3
     begin_costs
-    check "$1: the attacker gets no more than one that needs memory, and that is served" served "$1"
+    check "$1: the attacker gets no more than one that needs memory, and that is served" served "$2"
     sleep 5
     check "$1: it costs the daemon little" cheap
     say "  $(cpu_share) of 1000 of its processor, $(($(log_lines) - begin_lines)) lines;" \
-        "$1 is $(field "$1" conduct); $(sizes)"
-    at_rest
+        "$2 is $(field "$2" conduct); $(sizes)"
+    at_rest one two
 }
 
 ended() {
@@ -133,12 +119,13 @@ no_trace() {
 # --- the tests ------------------------------------------------------------------------------------
 
 test_start() {
+    since=$(now)
+    check "an innocent guest starts" start_all "one ballast vdb" || exit 1
+    measure_patience $(($(now) - since))
+    check "and another" start_all "two ballast vdc" || exit 1
+    configure
     check "ballastd starts" daemon start || exit 1
     read -r daemon_pid </run/ballast/ballastd.pid
-    since=$(now)
-    check "an innocent guest starts" launch one ballast vdb || exit 1
-    measure_patience $(($(now) - since))
-    check "and another" launch two ballast vdc || exit 1
     within 20 known one two
     sleep 5
     begin_costs
@@ -146,25 +133,29 @@ test_start() {
     check "without an attack a load gets its memory" carries one $load_mib
     quiet_resident=$(resident)
     say "  $(cpu_share) of 1000 of the daemon's processor, $quiet_resident KiB"
-    at_rest
+    at_rest one two
 }
 
 test_attacks() {
-    for word in rubbish nodes lie storm; do
-        attacked $word
-        if [ $word = lie ]; then
-            check "lie: it does not have what others may grow into" roomy lie
-            at_rest
-        fi
-        check "$word: nothing is left of the attacker" ended $word
+    # What makes noise and no more is one guest's.
+    attacker noise
+    for word in rubbish storm nodes; do
+        attacked $word noise
     done
+    check "nothing is left of the attacker" ended noise
+    attacker lie
+    attacked lie lie
+    check "lie: it does not have what others may grow into" roomy lie
+    at_rest one two
+    check "lie: nothing is left of the attacker" ended lie
     for word in grab regain; do
-        attacked $word
+        attacker $word
+        attacked $word $word
         # So that it is asked to give.
         load one $squeeze_mib
         load two $squeeze_mib
         check "$word: it is found out" within 60 is $word conduct malicious
-        at_rest
+        at_rest one two
         check "$word: nothing is left of the attacker" ended $word
     done
 }
@@ -177,7 +168,7 @@ test_ends() {
     check "it dies then, and nothing is left of it" ended three
     load one $load_mib
     check "its memory goes to who needs it" carries one $load_mib
-    at_rest
+    at_rest one two
 }
 
 # reborn NAME OF: another domain, at once and under the number of one that ends
@@ -195,13 +186,12 @@ reborn() {
 # A number is used again at the worst moment: while what its owner did is held against it, and memory is
 # on its way to it.
 test_reuse() {
-    launch heir none || say "the attacker 'heir' does not start"
-    within 20 known heir
+    attacker heir
     attack heir grab
     load one $squeeze_mib
     load two $squeeze_mib
     within 60 is heir conduct malicious || say "heir is $(field heir conduct)"
-    at_rest
+    at_rest one two
     check "a domain starts under the number of one that is malicious" reborn five heir
     check "and is not taken for it" within 30 is five conduct cooperative
     load five 200 12
@@ -231,7 +221,7 @@ test_operator() {
     check "the log tells of both" told
     load one $load_mib
     check "and loads are served as before" carries one $load_mib
-    at_rest
+    at_rest one two
 }
 
 breach_most_ms=2000

@@ -5,16 +5,20 @@
  *   agent=ballast    runs /sbin/ballast-guest, as an init system would
  *   agent=xenserver  writes the nodes of XenServer's guest tools itself
  *   agent=qubes      writes the node of Qubes' meminfo-writer itself
+ *   agent=2008       writes the nodes of the first patch for self-ballooning itself
  *   agent=none       posts nothing
  *   swap=yes         it has a disk, to swap to
+ *   idle=3           without a load it looks for orders every three seconds, and not every second
  * Through the store it gets its orders, and tells how it is:
- *   data/work   "SIZE GROWTH SWEEP" from dom0: hold SIZE MiB of memory, growing by at most GROWTH
- *               MiB/s, and use it, by touching SWEEP MiB/s of it, round and round
+ *   data/work   "SIZE GROWTH SWEEP HOT" from dom0: hold SIZE MiB of memory, growing by at most GROWTH
+ *               MiB/s, and use HOT of it (0: all), by touching SWEEP MiB/s of that, round and round
  *   data/attack the name of an attack (attacks.h) that it makes from now on; empty: none
  *   data/selfballoon "on" or "off": what is said so to the agent, from inside
- *   data/state  "held=MIB reached_ms=MS touched=MIB kills=N agents=N swap=MIB full_ms=MS uptime_ms=MS",
- *               once a second, for dom0: what it holds, how long after the order it held SIZE (0: not
- *               yet), how much it has touched, and how long the whole guest has stood still for lack of
+ *   data/state  "held=MIB reached_ms=MS touched=MIB worst_ms=MS kills=N agents=N swap=MIB swap_in=MIB
+ *               refaults=MIB full_ms=MS uptime_ms=MS", once a second, for dom0: what it holds, how long
+ *               after the order it held SIZE (0: not yet), how much it has touched, how long that took at
+ *               the most in one turn since the order, how much it has swapped in, and found missing that
+ *               it had used not long before, and how long the whole guest has stood still for lack of
  *               memory
  * A worker that the kernel kills for lack of memory is counted, and starts again with nothing. */
 #include <errno.h>
@@ -46,16 +50,22 @@
 #define IDLE_TICK_MS 500
 #define TURNS_PER_LOOK 4 /* at orders that are in no hurry */
 #define SWAP_DEVICE "/dev/xvda"
+#define BALLOON_CURRENT "/sys/devices/system/xen_memory/xen_memory0/info/current_kb"
 
-enum agent { AGENT_NONE, AGENT_BALLAST, AGENT_XENSERVER, AGENT_QUBES };
+/* The driver of 2008 asked for what is committed, and this for its kernel and to grow into. */
+#define ROOM_2008_KIB (40 * 1024)
+
+enum agent { AGENT_NONE, AGENT_BALLAST, AGENT_XENSERVER, AGENT_QUBES, AGENT_2008 };
 
 /* What PID 1 and the worker tell each other. */
 struct work {
     volatile unsigned size_mib;
     volatile unsigned growth_mib_s;
     volatile unsigned sweep_mib_s;
+    volatile unsigned hot_mib;
     volatile unsigned held_mib;
     volatile unsigned touched_mib;
+    volatile unsigned worst_ms;
     volatile uint64_t order_ms;   /* when SIZE was ordered */
     volatile uint64_t reached_ms; /* so long after that it was held; 0: not yet */
 };
@@ -99,15 +109,15 @@ static void write_file(const char *path, const char *text)
         close(fd);
 }
 
-/* A line of /proc/meminfo, in kB; 0 when it is not there. */
-static unsigned long meminfo_kib(const char *meminfo, const char *name)
+/* A line of /proc/meminfo ("NAME:" and kB) or /proc/vmstat ("NAME " and a count); 0 when it is not there. */
+static unsigned long figure(const char *text, const char *name)
 {
     size_t length = strlen(name);
 
-    for (const char *line = meminfo; line; line = strchr(line, '\n')) {
+    for (const char *line = text; line; line = strchr(line, '\n')) {
         line += *line == '\n';
-        if (strncmp(line, name, length) == 0 && line[length] == ':')
-            return strtoul(line + length + 1, NULL, 10);
+        if (strncmp(line, name, length) == 0)
+            return strtoul(line + length, NULL, 10);
     }
     return 0;
 }
@@ -128,6 +138,8 @@ static enum agent wanted_agent(void)
         return AGENT_XENSERVER;
     if (has_argument("agent=qubes"))
         return AGENT_QUBES;
+    if (has_argument("agent=2008"))
+        return AGENT_2008;
     return AGENT_NONE;
 }
 
@@ -167,6 +179,25 @@ static size_t per_tick(unsigned mib_s)
     return pages ? pages : 1;
 }
 
+/* Touches SWEEP MiB/s of what is used. Returns how many pages that were. */
+static size_t sweep(struct work *work, char *area, size_t held, size_t *next)
+{
+    size_t used = (size_t)work->hot_mib * PAGES_PER_MIB, n = per_tick(work->sweep_mib_s);
+    uint64_t start_ms = now_ms();
+    unsigned took_ms;
+
+    if (used == 0 || used > held)
+        used = held;
+    for (size_t i = 0; i < n && used > 0; i++) {
+        if (*next >= used)
+            *next = 0;
+        touch(area, (*next)++);
+    }
+    took_ms = (unsigned)(now_ms() - start_ms);
+    work->worst_ms = took_ms > work->worst_ms ? took_ms : work->worst_ms;
+    return used ? n : 0;
+}
+
 /* Holds and uses as much memory as it is told, for ever. */
 static void worker(struct work *work)
 {
@@ -193,14 +224,8 @@ static void worker(struct work *work)
         work->held_mib = (unsigned)(held / PAGES_PER_MIB);
         if (held == size && size > 0 && work->reached_ms == 0)
             work->reached_ms = now_ms() - work->order_ms;
-        for (size_t n = per_tick(work->sweep_mib_s); n > 0 && held > 0; n--) {
-            if (next >= held)
-                next = 0;
-            touch(area, next++);
-            touched++;
-        }
+        touched += sweep(work, area, held, &next);
         work->touched_mib = (unsigned)(touched / PAGES_PER_MIB);
-        /* Fifteen guests that idle are to leave the processors to the one that does not. */
         tick.tv_nsec = (size || held ? TICK_MS : IDLE_TICK_MS) * 1000000L;
         nanosleep(&tick, NULL);
     }
@@ -265,12 +290,14 @@ static void start_swap(void)
 
 static void read_orders(struct work *work)
 {
-    char text[64];
-    unsigned size, growth, sweep;
+    static char followed[64];
+    char text[sizeof(followed)];
+    unsigned size, growth, sweep, hot;
 
-    if (!store_request("data/work", NULL, text, sizeof(text))
-        || sscanf(text, "%u %u %u", &size, &growth, &sweep) != 3)
+    if (!store_request("data/work", NULL, text, sizeof(text)) || strcmp(text, followed) == 0
+        || sscanf(text, "%u %u %u %u", &size, &growth, &sweep, &hot) != 4)
         return;
+    memcpy(followed, text, sizeof(followed));
     size = size < WORK_MAX_MIB ? size : WORK_MAX_MIB;
     if (size != work->size_mib) {
         work->order_ms = now_ms();
@@ -279,6 +306,8 @@ static void read_orders(struct work *work)
     work->size_mib = size;
     work->growth_mib_s = growth;
     work->sweep_mib_s = sweep;
+    work->hot_mib = hot;
+    work->worst_ms = 0;
 }
 
 /* An attack goes on until another one, or none, is ordered. */
@@ -314,22 +343,33 @@ static void read_switch(pid_t agent)
         kill(agent, strcmp(said, "on") == 0 ? SIGUSR1 : SIGUSR2);
 }
 
+/* What the kernel does not know of, and what it says is committed. */
+static unsigned long selftarget_kib(const char *meminfo)
+{
+    char current[24];
+
+    read_file(BALLOON_CURRENT, current, sizeof(current));
+    return strtoul(current, NULL, 10) - figure(meminfo, "MemTotal:")
+           + figure(meminfo, "Committed_AS:") + ROOM_2008_KIB;
+}
+
 /* What the agents of others write. */
 static void post_as(enum agent agent, const char *meminfo)
 {
-    unsigned long total = meminfo_kib(meminfo, "MemTotal");
+    unsigned long total = figure(meminfo, "MemTotal:");
 
     if (agent == AGENT_XENSERVER) {
         store_write_number("data/meminfo_total", total);
-        store_write_number("data/meminfo_free", meminfo_kib(meminfo, "MemAvailable"));
+        store_write_number("data/meminfo_free", figure(meminfo, "MemAvailable:"));
         store_write("data/updated", "1");
     }
+    if (agent == AGENT_2008)
+        store_write_number("memory/selftarget", selftarget_kib(meminfo));
     if (agent == AGENT_QUBES) {
-        unsigned long swapped =
-            meminfo_kib(meminfo, "SwapTotal") - meminfo_kib(meminfo, "SwapFree");
-        store_write_number("memory/meminfo", total - meminfo_kib(meminfo, "MemFree")
-                                                 - meminfo_kib(meminfo, "Buffers")
-                                                 - meminfo_kib(meminfo, "Cached") + swapped);
+        unsigned long swapped = figure(meminfo, "SwapTotal:") - figure(meminfo, "SwapFree:");
+        store_write_number("memory/meminfo", total - figure(meminfo, "MemFree:")
+                                                 - figure(meminfo, "Buffers:")
+                                                 - figure(meminfo, "Cached:") + swapped);
     }
 }
 
@@ -348,13 +388,18 @@ static unsigned long full_ms(void)
 static void post_state(const struct work *work, const char *meminfo, unsigned kills,
                        unsigned agents)
 {
-    unsigned long swapped = meminfo_kib(meminfo, "SwapTotal") - meminfo_kib(meminfo, "SwapFree");
-    char text[256];
+    unsigned long swapped = figure(meminfo, "SwapTotal:") - figure(meminfo, "SwapFree:");
+    unsigned long refaults;
+    char vmstat[8192], text[256];
 
+    read_file("/proc/vmstat", vmstat, sizeof(vmstat));
+    refaults =
+        figure(vmstat, "workingset_refault_anon ") + figure(vmstat, "workingset_refault_file ");
     snprintf(text, sizeof(text),
-             "held=%u reached_ms=%" PRIu64 " touched=%u kills=%u agents=%u swap=%lu full_ms=%lu "
-             "uptime_ms=%" PRIu64,
-             work->held_mib, work->reached_ms, work->touched_mib, kills, agents, swapped / 1024,
+             "held=%u reached_ms=%" PRIu64 " touched=%u worst_ms=%u kills=%u agents=%u swap=%lu "
+             "swap_in=%lu refaults=%lu full_ms=%lu uptime_ms=%" PRIu64,
+             work->held_mib, work->reached_ms, work->touched_mib, work->worst_ms, kills, agents,
+             swapped / 1024, figure(vmstat, "pswpin ") / PAGES_PER_MIB, refaults / PAGES_PER_MIB,
              full_ms(), now_ms());
     store_write("data/state", text);
 }
@@ -385,7 +430,7 @@ int main(int argc, char **argv)
     struct work *work;
     enum agent agent;
     pid_t worker_pid, agent_pid = 0, pid;
-    unsigned kills = 0, agents = 0, turn = 0;
+    unsigned kills = 0, agents = 0, turn = 0, idle_s;
     char meminfo[8192];
 
     /* The kernel runs /sbin/poweroff when dom0 orders the end; it is this program too. */
@@ -393,6 +438,7 @@ int main(int argc, char **argv)
         return reboot(RB_POWER_OFF);
     start_system();
     agent = wanted_agent();
+    idle_s = has_argument("idle=3") ? 3 : 1;
     work = mmap(NULL, sizeof(*work), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (work == MAP_FAILED) {
         perror("guest-init: mmap");
@@ -405,7 +451,7 @@ int main(int argc, char **argv)
                 kills++;
                 work->size_mib = 0;
                 work->held_mib = 0;
-                store_write("data/work", "0 0 0");
+                store_write("data/work", "0 0 0 0");
                 worker_pid = start_worker(work);
             } else if (pid == agent_pid) {
                 agent_pid = 0;
@@ -423,6 +469,6 @@ int main(int argc, char **argv)
         read_file("/proc/meminfo", meminfo, sizeof(meminfo));
         post_as(agent, meminfo);
         post_state(work, meminfo, kills, agents);
-        sleep(1);
+        sleep(work->size_mib || work->held_mib ? 1 : idle_s);
     }
 }

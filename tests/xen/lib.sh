@@ -7,8 +7,18 @@ samples=/var/log/samples
 # Processes are dear under emulation: what is called again and again makes do without sed and cut.
 
 # A script begins with plain numbers that tests/xen/run reads: plan (how many results there are; what
-# never came counts as failed), and what its host is: host_mib, dom0_mib, swap_disks.
+# never came counts as failed), and what its host is: host_mib, dom0_mib, swap_disks; and if they are not
+# the usual ones, its store (oxenstored); cores=2: it keeps two cores busy by itself.
 number=0
+
+# What most of them have in common, for configure, launch and others.
+reserve_mib=80
+pool_mib=64
+min_mib=112
+start_mib=128
+maxmem_mib=512
+policy=weighted
+surplus=spread # what nobody needs: or keep, on the host
 
 say() {
     echo "# $*" >&3
@@ -129,8 +139,7 @@ has_free_mib() {
 }
 
 # launch NAME AGENT [SWAP_DISK [KERNEL_ARGUMENT [MEMORY_MIB]]]: starts a guest out of what is free
-# above the reserve, as an operator who looks first. The script says what reserve_mib, start_mib and
-# maxmem_mib are.
+# above the reserve, as an operator who looks first.
 launch() {
     memory_mib=${5:-$start_mib}
     within 60 has_free_mib $((reserve_mib + memory_mib + 8)) &&
@@ -145,11 +154,18 @@ launch_reserved() {
     start_guest "$1" "$start_mib" "$maxmem_mib" "$2" "$3" "$4" && within 60 started "$1"
 }
 
-# load NAME SIZE_MIB [GROWTH_MIB_S [SWEEP_MIB_S]]: see guest-init.c. On a busy machine, where
+# load NAME SIZE_MIB [GROWTH_MIB_S [SWEEP_MIB_S [HOT_MIB]]]: see guest-init.c. On a busy machine, where
 # agent and daemon are slower too, it grows more slowly.
 load() {
     xenstore-write "/local/domain/$(domid "$1")/data/work" \
-        "$2 $((${3:-50} / patience)) ${4:-25}"
+        "$2 $((${3:-50} / patience)) ${4:-25} ${5:-0}"
+}
+
+# at_rest NAME...: without a load
+at_rest() {
+    for guest in "$@"; do
+        load "$guest" 0
+    done
 }
 
 # attack NAME [WORD]: see attacks.h; without a word it ends
@@ -213,11 +229,32 @@ never_exceeded() {
         at_most "samples" "$(summary room_broken $1)" 0
 }
 
+# No domain's cap moves.
+all_caps() {
+    for file in /tmp/*.domid; do
+        line=$(observer domain "$(cat "$file")") && echo "$(basename "$file" .domid) ${line#* }"
+    done
+}
+
+same_caps() {
+    caps_now=$(all_caps)
+    if [ "$caps_now" != "$caps_before" ]; then
+        echo "caps were $caps_before"
+        echo "and are $caps_now"
+        return 1
+    fi
+}
+
+nothing_moves() {
+    caps_before=$(all_caps)
+    lasts "$1" same_caps
+}
+
 # unharmed GUEST...: none was below its minimum, or lost a process
 unharmed() {
     for guest in "$@"; do
         at_least "$guest, at the least," "$(observer least "$samples" "$(domid "$guest")" 0)" \
-            $min_kib &&
+            $((min_mib * 1024)) &&
             at_most "workers of $guest killed for lack of memory" "$(state "$guest" kills)" 0 &&
             at_most "starts of the agent of $guest" "$(state "$guest" agents)" 1 || return 1
     done
@@ -249,8 +286,69 @@ field() {
     query "$1" | sed -n "s/.*\"$2\": *\"\{0,1\}\([^\",]*\)\"\{0,1\}.*/\1/p"
 }
 
+# configure [RULE...]: the configuration, with rules for single domains
+configure() {
+    {
+        echo "policy = '$policy'"
+        echo "reserve = '${reserve_mib}M'"
+        echo "pool = '${pool_mib}M'"
+        echo "surplus = '$surplus'"
+        echo "grace = '5s'"
+        echo "defaults = 'weight=256, min=${min_mib}M'"
+        echo "domains = ["
+        for rule in "$@"; do
+            echo "    '$rule',"
+        done
+        echo "]"
+    } >/etc/xen/ballast.conf
+}
+
 daemon() {
     /etc/init.d/ballast "$@"
+}
+
+# The init script kills a daemon that does not end by itself; then its pid file is still there.
+has_gone() {
+    daemon status
+    [ $? = 3 ]
+}
+
+kill_daemon() {
+    kill -KILL "$(cat /run/ballast/ballastd.pid)"
+}
+
+# start_all "NAME AGENT [SWAP_DISK]"...: the first guests of a script, before the daemon: out of memory
+# that nobody has
+start_all() {
+    for words in "$@"; do
+        set -- $words
+        start_guest "$1" $start_mib $maxmem_mib "$2" "$3" && within 60 started "$1" || return 1
+    done
+}
+
+# --- the end of the store -------------------------------------------------------------------------
+
+told_once() {
+    lines=$(grep -c "the host cannot be observed" /var/log/syslog)
+    at_least "lines about it" "$lines" 1 && at_most "lines about it" "$lines" 1
+}
+
+answers() {
+    ballast status --json >/tmp/status || [ $? = 3 ]
+}
+
+# test_store_ends, five results: the last of a script, since neither xl nor a guest's state is to be had
+# after it.
+test_store_ends() {
+    since_ms=$(now_ms)
+    kill -KILL "$(cat /run/xenstored.pid)"
+    check "when the store ends the daemon says so, once" settles 30 told_once
+    check "it still answers" answers
+    check "every domain stays as it is" nothing_moves 3
+    check "and no more is promised than there is" at_most "the time for which the promise was broken" \
+        "$(observer breach "$samples" "$since_ms")" 0
+    daemon stop
+    check "and the daemon ends when it is told to" has_gone
 }
 
 # --- comparisons, which explain themselves when they fail -----------------------------------------

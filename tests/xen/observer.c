@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* observer: the tests' own witness of the promise. It asks the hypervisor, never the daemon.
  *
- *   observer watch FILE RESERVE_KIB    samples to FILE, fourteen times a second, until it is killed
+ *   observer watch FILE RESERVE_KIB    samples to FILE, eleven times a second, until it is killed
  *   observer summary FILE [UNTIL_MS]   key=value words about all samples, or those until then
  *   observer breach FILE SINCE_MS      for how long, in ms, the promise was broken at most since then
  *   observer least FILE DOMID SINCE_MS the least that a running domain held (KiB) since then
@@ -34,7 +34,7 @@
 
 #define DOMAINS_MAX 64
 #define PAGE_KIB 4
-#define PERIOD_MS 70
+#define PERIOD_MS 90
 #define READINGS_AT_START 10
 #define READINGS_PER_SAMPLE 5
 
