@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
-/* proportional: each domain the same fraction of the way from its minimum to its maximum, whatever it
- * needs, as squeezed's users know it.
+/* proportional: each domain the same fraction of the way from its minimum to its maximum, whatever
+ * it needs, as squeezed's users know it.
  *
- * The fraction is searched as a level, in parts so small that one more of them gives nobody more than
- * a KiB. What is left then, less than there are domains, goes out a KiB each to those who would have
- * it at the next level: so more memory never gives anybody less. */
+ * The fraction is searched as a level, in parts so small that one more of them gives nobody more
+ * than a KiB. What is left then, less than there are domains, goes out a KiB each to those who
+ * would have it at the next level: so more memory never gives anybody less. */
 #include "core/policy.h"
 
 #include "util/bounds.h"

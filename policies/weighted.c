@@ -1,36 +1,39 @@
 /* SPDX-License-Identifier: ISC */
-/* weighted: guarantees first, then need, priority by priority, then what nobody needs. Need comes in
- * two steps: what a domain would miss at once, and only when all have that, its room to grow. Between
- * the two comes the pool: what is free on the host is room to grow for all of them.
+/* weighted: guarantees first, then need, priority by priority, then what nobody needs. Need comes
+ * in two steps: what a domain would miss at once, and only when all have that, its room to grow.
+ * Between the two comes the pool: what is free on the host is room to grow for all of them.
  *
- * But what somebody insists on above his share (demand.c) is shared out with the others' room; for that
- * the pool is given up, too.
+ * But what somebody insists on above his share (demand.c) is shared out with the others' room; for
+ * that the pool is given up, too.
  *
  * Within each step memory is filled in by weight: two domains that both need more than there is
  * hold memory in proportion to their weights, with the minimum as a floor under that and the need
  * as a ceiling above it.
  *
- * What nobody needs is taxed: an idle page counts for only 1 - tax of a needed one, so a domain that
- * needs N and has P counts as N + k (P - N) with k = 1 / (1 - tax), and that by weight is what the
- * domains are made equal in. Divided by k it is the same as N / k + (P - N), where no product can
- * overflow and each KiB given is one KiB: what a domain needs counts as a floor, reduced by the tax. */
+ * What nobody needs is taxed: an idle page counts for only 1 - tax of a needed one, so a domain
+ * that needs N and has P counts as N + k (P - N) with k = 1 / (1 - tax), and that by weight is what
+ * the domains are made equal in. Divided by k it is the same as N / k + (P - N), where no product
+ * can overflow and each KiB given is one KiB: what a domain needs counts as a floor, reduced by the
+ * tax. */
 #include "core/policy.h"
 
 #include "core/conduct.h"
 #include "core/demand.h"
 #include "util/bounds.h"
 
-/* When nobody had to give for so long, what nobody needs is shared out by weight, if more of it lies free
- * than the pool, or if somebody's size is by the first share of it from what it would be then; until
- * nobody's is by the second, or a step. Were each change of need followed, as much memory would be moved
- * for what nobody needs as for need: where need undoes it as soon, the next time waits twice as long. */
+/* When nobody had to give for so long, what nobody needs is shared out by weight, if more of it
+ * lies free than the pool, or if somebody's size is by the first share of it from what it would be
+ * then; until nobody's is by the second, or a step. Were each change of need followed, as much
+ * memory would be moved for what nobody needs as for need: where need undoes it as soon, the next
+ * time waits twice as long. */
 #define QUIET_MS 60000
 #define QUIET_MOST_MS 240000
 #define UNEVEN_SHARE 8
 #define EVEN_SHARE 64
 #define EVEN_KIB 4096
 
-/* So much of the pool may be used up before others must give: noise in what is needed moves nothing. */
+/* So much of the pool may be used up before others must give: noise in what is needed moves
+ * nothing. */
 #define POOL_USED_SHARE 4
 
 static uint64_t bottom(const struct domain *domain)
@@ -53,8 +56,8 @@ static uint64_t need(const struct domain *domain)
     return clamp(domain->need_kib, domain->bottom_kib, domain->top_kib);
 }
 
-/* Domains whose posts are rubbish, that do not let go what they have, or that size themselves and would
- * not take it, get no surplus. */
+/* Domains whose posts are rubbish, that do not let go what they have, or that size themselves and
+ * would not take it, get no surplus. */
 static bool may_have_surplus(const struct domain *domain)
 {
     return domain->shares && !domain->post.bad && domain->post.wish_kib == 0
@@ -71,8 +74,8 @@ static uint64_t taxed_kib(const struct round *round, const struct domain *domain
            + needed_kib * (IDLE_TAX_MAX - round->idle_tax) / IDLE_TAX_MAX;
 }
 
-/* What it is asked to hold, and may, beyond what it needs. Whoever has a record holds nothing above his
- * share for later: that is asked for before what others hold. */
+/* What it is asked to hold, and may, beyond what it needs. Whoever has a record holds nothing above
+ * his share for later: that is asked for before what others hold. */
 static uint64_t spare_kib(const struct round *round, const struct domain *domain)
 {
     int64_t asked_kib = (int64_t)domain->target_kib + domain->offset_kib;
@@ -171,11 +174,11 @@ static void note_taking(struct round *round)
     round->taken_ms = round->now_ms;
 }
 
-/* What nobody needs. It stays where it is: were it shared out anew with each change of anybody's need,
- * most of what is moved would be moved for nothing. When the pool gets low those give who have most,
- * until it is full again, or all together where a guarantee waits; and when nobody had to for a while,
- * all get their share, where that differs much or more than the pool lies free. But nowhere, when it
- * would count for nothing. */
+/* What nobody needs. It stays where it is: were it shared out anew with each change of anybody's
+ * need, most of what is moved would be moved for nothing. When the pool gets low those give who
+ * have most, until it is full again, or all together where a guarantee waits; and when nobody had
+ * to for a while, all get their share, where that differs much or more than the pool lies free. But
+ * nowhere, when it would count for nothing. */
 static void share_surplus(struct round *round, uint64_t left_kib, uint64_t pool_kib)
 {
     uint64_t least_kib = round->pool_kib;

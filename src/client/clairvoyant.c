@@ -277,8 +277,8 @@ static double take(struct one *one, double missing_kib, double dt, double *free_
     return got / one->up_kib_ms;
 }
 
-/* All that have more than they should give at the same time, and no more than is wanting; who should
- * have more takes what is free, the first in order first. */
+/* All that have more than they should give at the same time, and no more than is wanting; who
+ * should have more takes what is free, the first in order first. */
 static void step(struct clairvoyant *seer, double dt)
 {
     double free_kib, missing_kib, share = 0;

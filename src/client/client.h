@@ -27,7 +27,8 @@ int release_main(int argc, char **argv);
 int client_try_help(const char *command);
 
 /* For subcommands that take no options but --json and --help, and at most arguments_max arguments:
- * reads them, prints help. Returns -1 to go on with the arguments from optind, or the exit status. */
+ * reads them, prints help. Returns -1 to go on with the arguments from optind, or the exit
+ * status. */
 int client_options(int argc, char **argv, const char *help, int arguments_max, bool *json);
 
 #endif

@@ -42,8 +42,8 @@ static const char help_text[] =
     "  --json         print figures as JSON\n"
     "  --help         show this text and leave\n";
 
-/* As the daemon does it: what happened is looked into after a delay that gathers what comes together,
- * and a round runs when it matters, at the latest when the round before asked for it. */
+/* As the daemon does it: what happened is looked into after a delay that gathers what comes
+ * together, and a round runs when it matters, at the latest when the round before asked for it. */
 static uint64_t run(const struct scenario *scenario, struct host *host, struct engine *engine,
                     struct trace *trace, struct verdicts *verdicts)
 {

@@ -245,7 +245,8 @@ static int show(struct connection *connection, struct top *top)
     return EXIT_SUCCESS;
 }
 
-/* Shows on a screen of its own, and leaves the terminal as it was. What went wrong is said after. */
+/* Shows on a screen of its own, and leaves the terminal as it was. What went wrong is said
+ * after. */
 static int show_live(struct connection *connection, struct top *top)
 {
     static char said[4096]; /* what goes wrong meanwhile: it is shown on the screen that stays */

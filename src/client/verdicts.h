@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* How the guests of a simulation were judged: who was accused when, beside what they really did, and
- * whether the rounds came in time. */
+/* How the guests of a simulation were judged: who was accused when, beside what they really did,
+ * and whether the rounds came in time. */
 #ifndef BALLAST_VERDICTS_H
 #define BALLAST_VERDICTS_H
 

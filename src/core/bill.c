@@ -9,7 +9,8 @@
 #include "report/report.h"
 #include "util/bounds.h"
 
-/* Goodness follows with this time constant: longer than a step down takes, shorter than patience. */
+/* Goodness follows with this time constant: longer than a step down takes, shorter than
+ * patience. */
 #define GOODNESS_MS 60000
 #define GOODNESS_FULL 1000000
 

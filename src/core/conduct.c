@@ -13,44 +13,46 @@
 #define LOOK_MOST_MS 2000
 
 /* How far a domain may fall behind its own speed: three times what the request would have taken it,
- * in these bounds. Linux' driver takes what is easily freed within 0.2 s, and tries again after 2 and
- * 4 s (measured on 6.1) if pace.c does not wake it before, which it can not while its vCPU waits: 5 s
- * is the least at which simulated honest domains whose vCPUs wait for up to 5 s are left alone; at 4 s
- * one in a hundred domain-hours was accused. Others wait, too: not above 15 s, with the
- * looks at both ends. */
+ * in these bounds. Linux' driver takes what is easily freed within 0.2 s, and tries again after 2
+ * and 4 s (measured on 6.1) if pace.c does not wake it before, which it can not while its vCPU
+ * waits: 5 s is the least at which simulated honest domains whose vCPUs wait for up to 5 s are left
+ * alone; at 4 s one in a hundred domain-hours was accused. Others wait, too: not above 15 s, with
+ * the looks at both ends. */
 #define PATIENCE_TIMES 3
 #define PATIENCE_LEAST_MS 5000
 #define PATIENCE_MOST_MS 14800
 
-/* One that failed before is not counted on, and it costs nobody anything to ask it for longer: who works
- * one second in twenty is met at work. */
+/* One that failed before is not counted on, and it costs nobody anything to ask it for longer: who
+ * works one second in twenty is met at work. */
 #define PATIENCE_ACCUSED_MS 25000
 
 /* A domain must deliver this share (one in so many) of what its own speed would have delivered. */
 #define SHARE 4
 
-/* Its own speed is what it has shown, but no more is expected than a whole step of pace.c in a second
- * (an idle Linux guest shows 520 MiB/s, and a tenth of that while its CPUs are busy), and no less
- * than 1 MiB/s: slower than a quarter of this is a trickle, by nature or not. So slow is what is
- * expected of memory that it says it uses, too. Before anything was shown, patience is for a step in
- * 4 s. */
+/* Its own speed is what it has shown, but no more is expected than a whole step of pace.c in a
+ * second (an idle Linux guest shows 520 MiB/s, and a tenth of that while its CPUs are busy), and no
+ * less than 1 MiB/s: slower than a quarter of this is a trickle, by nature or not. So slow is what
+ * is expected of memory that it says it uses, too. Before anything was shown, patience is for a
+ * step in 4 s. */
 #define SPEED_MOST_KIB_S 65536
 #define SPEED_LEAST_KIB_S 1024
 #define SPEED_FIRST_KIB_S 16384
 
-/* A sample of the speed is taken over so long, or until the debt is paid; and of so much at least. */
+/* A sample of the speed is taken over so long, or until the debt is paid; and of so much at
+ * least. */
 #define SAMPLE_MS 1000
 #define SAMPLE_LEAST_MS 100
 
-/* What was shown once is worth half after so long a time in debt: guests become slower under load. */
+/* What was shown once is worth half after so long a time in debt: guests become slower under
+ * load. */
 #define SPEED_HALVES_MS 30000
 
 /* What a domain is behind is forgotten in so many times the time in which nothing is asked: who is
  * silent for 5 s of every request is found out at the second. */
 #define LATE_FORGET 8
 
-/* After a failure a domain is asked again, at growing intervals; one that failed again so soon after
- * it was forgiven goes on where it was. */
+/* After a failure a domain is asked again, at growing intervals; one that failed again so soon
+ * after it was forgiven goes on where it was. */
 #define RETRY_FIRST_MS 5000
 #define RETRY_MOST_MS 300000
 #define PROBATION_MS 600000
@@ -58,22 +60,23 @@
 /* Forgiven when one in so many of the KiB that it was asked for were let go. */
 #define FORGIVEN_SHARE 2
 
-/* Forgiven, too, when it is not asked for so long though it would be: it holds what it is to hold, and
- * could not show that it gives. pace.c asks for the least thing after half of this. */
+/* Forgiven, too, when it is not asked for so long though it would be: it holds what it is to hold,
+ * and could not show that it gives. pace.c asks for the least thing after half of this. */
 #define NOTHING_ASKED_MS 60000
 
 /* Taking: so much more than it had under the same target. Xen leaves a domain 1024 KiB above its
  * target (libxl's slack) and not a page more (measured), so this is half of what can be taken. */
 #define TAKE_KIB 512
 
-/* A driver that was on its way up when its target was lowered may run into the cap first: it gets its
- * CPU and the watch's event within this. */
+/* A driver that was on its way up when its target was lowered may run into the cap first: it gets
+ * its CPU and the watch's event within this. */
 #define RACE_MS 5000
 
-/* Offences within a window that make a domain malicious. A second take: the first may be an accident of
- * its kernel's, and what it takes within a second is one. Five impossible reports: an agent that is
- * restarted, or a guest that boots another kernel, makes one. Five floods within 3 min: who never stops
- * makes one each 31 s, and an agent that writes a hundred nodes each minute makes four at most. */
+/* Offences within a window that make a domain malicious. A second take: the first may be an
+ * accident of its kernel's, and what it takes within a second is one. Five impossible reports: an
+ * agent that is restarted, or a guest that boots another kernel, makes one. Five floods within 3
+ * min: who never stops makes one each 31 s, and an agent that writes a hundred nodes each minute
+ * makes four at most. */
 #define TAKES 2
 #define TAKES_MS 600000
 #define TAKE_PAUSE_MS 1000
@@ -83,14 +86,14 @@
 #define FLOODS 5
 #define FLOODS_MS 180000
 
-/* A malicious domain must go so long without an offence until it is only unhelpful; twice as long when
- * it was one within the day before. */
+/* A malicious domain must go so long without an offence until it is only unhelpful; twice as long
+ * when it was one within the day before. */
 #define PENANCE_FIRST_MS 600000
 #define PENANCE_MOST_MS 14400000
 #define PENANCE_MEMORY_MS 86400000
 
-/* Below its target for so long, while the memory is there for it: it does not want it. The driver's own
- * pauses are 32 s at most before it gives up, and it is woken all the time. */
+/* Below its target for so long, while the memory is there for it: it does not want it. The driver's
+ * own pauses are 32 s at most before it gives up, and it is woken all the time. */
 #define SHORT_PATIENCE_MS 40000
 #define SHORT_PROGRESS_KIB 1024
 
@@ -120,8 +123,8 @@ bool conduct_on_probation(const struct round *round, const struct domain *domain
            && round->now_ms - domain->conduct.forgiven_ms <= PROBATION_MS;
 }
 
-/* It took before. One that is asked to give is held by its cap, which is lowered with its target: it
- * cannot be seen to take again, so that giving nothing is the second attempt. */
+/* It took before. One that is asked to give is held by its cap, which is lowered with its target:
+ * it cannot be seen to take again, so that giving nothing is the second attempt. */
 static bool has_taken(const struct round *round, const struct conduct *conduct)
 {
     return conduct->takes.count > 0 && round->now_ms - conduct->takes.since_ms <= TAKES_MS;
@@ -244,7 +247,8 @@ static uint64_t own_speed_kib_s(const struct round *round, const struct domain *
     return clamp(domain->conduct.speed_kib_s, SPEED_LEAST_KIB_S, SPEED_MOST_KIB_S);
 }
 
-/* It posts, and its last post is older than the request: the next may say that it uses what it holds. */
+/* It posts, and its last post is older than the request: the next may say that it uses what it
+ * holds. */
 static bool may_tell(const struct domain *domain)
 {
     return domain->post.dialect != DIALECT_NONE && domain->post.at_ms < domain->conduct.asked_ms;
@@ -340,8 +344,8 @@ static void fail(struct round *round, struct domain *domain)
     conduct->retry_ms = round->now_ms + conduct->retry_wait_ms;
 }
 
-/* It holds, or held at the last look, more than it was asked to: what it has let go since pays for the
- * time that this would have taken at its own speed, SHARE times. */
+/* It holds, or held at the last look, more than it was asked to: what it has let go since pays for
+ * the time that this would have taken at its own speed, SHARE times. */
 static void watch_debt(struct round *round, struct domain *domain, uint64_t elapsed_ms)
 {
     struct conduct *conduct = &domain->conduct;
@@ -395,8 +399,8 @@ static void watch_giving(struct round *round, struct domain *domain, uint64_t el
 
 /* ---- waiting ---- */
 
-/* It holds less than its target: its driver may be asleep. What is promised to one that does not take
- * it is nobody else's meanwhile, so it is taken back, for growing times. */
+/* It holds less than its target: its driver may be asleep. What is promised to one that does not
+ * take it is nobody else's meanwhile, so it is taken back, for growing times. */
 static void watch_shortfall(const struct round *round, struct domain *domain)
 {
     struct conduct *conduct = &domain->conduct;
@@ -439,8 +443,9 @@ static uint64_t offset_most_kib(const struct domain *domain)
     return domain->type == DOMAIN_PV ? 0 : domain->slack_kib;
 }
 
-/* What it holds is what it goes back to under this order. Where that is beside the target of a guest
- * that is not PV is seen only when it is done: at its target or above, and not on its way any more. */
+/* What it holds is what it goes back to under this order. Where that is beside the target of a
+ * guest that is not PV is seen only when it is done: at its target or above, and not on its way any
+ * more. */
 static bool has_arrived(const struct round *round, const struct domain *domain)
 {
     return domain->type == DOMAIN_PV
@@ -450,8 +455,8 @@ static bool has_arrived(const struct round *round, const struct domain *domain)
                && round->now_ms >= domain->rest_ms + RACE_MS);
 }
 
-/* Another order: what it may hold under it. One that was on its way up may run on for a moment; what
- * is above its cap came there before. */
+/* Another order: what it may hold under it. One that was on its way up may run on for a moment;
+ * what is above its cap came there before. */
 static void take_order(const struct round *round, struct domain *domain)
 {
     struct conduct *conduct = &domain->conduct;
@@ -467,8 +472,8 @@ static void take_order(const struct round *round, struct domain *domain)
     conduct->pressed = false;
 }
 
-/* A PV guest that let go, under this order, what it was asked for but for the slack that its cap leaves,
- * to the page, and says itself that it could, has taken that. */
+/* A PV guest that let go, under this order, what it was asked for but for the slack that its cap
+ * leaves, to the page, and says itself that it could, has taken that. */
 static bool presses(const struct round *round, const struct domain *domain)
 {
     return domain->type == DOMAIN_PV && !domain->conduct.pressed && at_cap(domain)
@@ -544,9 +549,9 @@ static void absolve(struct round *round, struct domain *domain)
     accuse(round, domain, domain->actual_kib, "has taken nothing and told no lies for a while");
 }
 
-/* It was thought to refuse, and then said that it uses what it was asked for: its agent posts late when
- * it has much to do. It is asked again as one that stalls. What is asked of it since, down to its
- * guarantee, does not count: anybody uses that. */
+/* It was thought to refuse, and then said that it uses what it was asked for: its agent posts late
+ * when it has much to do. It is asked again as one that stalls. What is asked of it since, down to
+ * its guarantee, does not count: anybody uses that. */
 static void believe(struct round *round, struct domain *domain)
 {
     struct conduct *conduct = &domain->conduct;
@@ -561,8 +566,8 @@ static void believe(struct round *round, struct domain *domain)
     set_class(round, domain, CONDUCT_COOPERATIVE, "uses what it holds, as it posts");
 }
 
-/* It could not give what it used, and says since that it does not use it any more: it is asked again at
- * once. */
+/* It could not give what it used, and says since that it does not use it any more: it is asked
+ * again at once. */
 static void take_up_again(const struct round *round, struct domain *domain)
 {
     struct conduct *conduct = &domain->conduct;

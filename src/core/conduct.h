@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Stage judge: who behaves. Giving and taking are judged from the hypervisor's figures alone; what a
- * domain says counts only where it says what cannot be. */
+/* Stage judge: who behaves. Giving and taking are judged from the hypervisor's figures alone; what
+ * a domain says counts only where it says what cannot be. */
 #ifndef BALLAST_CONDUCT_H
 #define BALLAST_CONDUCT_H
 
@@ -12,16 +12,16 @@ void conduct_judge(struct round *round);
 /* True when the domain holds more than its target asks for, by more than any offset explains. */
 bool conduct_owes(const struct domain *domain);
 
-/* True for a domain that is neither unhelpful nor malicious: what it holds is counted on, and it may
- * have more than its guarantee. */
+/* True for a domain that is neither unhelpful nor malicious: what it holds is counted on, and it
+ * may have more than its guarantee. */
 bool conduct_trusted(const struct domain *domain);
 
-/* True for a domain that was forgiven a short time ago: it may have what it needs and no surplus, since
- * one that keeps what it is given would keep that too. */
+/* True for a domain that was forgiven a short time ago: it may have what it needs and no surplus,
+ * since one that keeps what it is given would keep that too. */
 bool conduct_on_probation(const struct round *round, const struct domain *domain);
 
-/* True for a trusted domain that has no record: it never had to be forgiven, and took nothing of late.
- * Others do not keep for later what is above their share. */
+/* True for a trusted domain that has no record: it never had to be forgiven, and took nothing of
+ * late. Others do not keep for later what is above their share. */
 bool conduct_clean(const struct round *round, const struct domain *domain);
 
 #endif

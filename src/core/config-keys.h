@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* What the files of the configuration share: the tables of its keys, and limits. Every key stands in one
- * of the tables, once, with how its value is read. */
+/* What the files of the configuration share: the tables of its keys, and limits. Every key stands
+ * in one of the tables, once, with how its value is read. */
 #ifndef BALLAST_CONFIG_KEYS_H
 #define BALLAST_CONFIG_KEYS_H
 
@@ -46,7 +46,8 @@ extern const struct keys host_keys, limit_keys;
 /* NULL when there is none of that name. */
 const struct key *keys_find(const struct keys *keys, const char *name);
 
-/* "weight, min, max": the names of all, or of those that are live, for "expected ...". Returns text. */
+/* "weight, min, max": the names of all, or of those that are live, for "expected ...". Returns
+ * text. */
 const char *keys_names(const struct keys *keys, bool live, char *text, size_t size);
 
 /* Takes the given ones (LIMIT_...) over. */

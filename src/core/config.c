@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* A configuration, what it says of a domain, and how it is changed live. Its keys are in config-keys.c,
- * its file is read in config-file.c. */
+/* A configuration, what it says of a domain, and how it is changed live. Its keys are in
+ * config-keys.c, its file is read in config-file.c. */
 #include "core/config.h"
 
 #include <errno.h>

@@ -16,8 +16,8 @@
 #define ROOM_GIVEN 3
 #define ROOM_PARTS 4
 
-/* So much of that it would miss at once, if all can have it: who has what he uses and no more is short
- * at the first MiB of a rise, of noise, or of a size that is rounded down. */
+/* So much of that it would miss at once, if all can have it: who has what he uses and no more is
+ * short at the first MiB of a rise, of noise, or of a size that is rounded down. */
 #define SPARE_KIB (MARGIN_KIB / 2)
 
 /* XenServer's agents say no more than total and available, and only once a minute. */
@@ -35,13 +35,13 @@
 /* Swapping in at this rate while it stalls a little: it wants back what was taken. 1 MiB/s. */
 #define SWAP_IN_PAGES_PER_S 256
 
-/* Memory that is asked for now is there so much later, with the post after this one: a look of the agent,
- * the gathering, and two balloons that begin to move. */
+/* Memory that is asked for now is there so much later, with the post after this one: a look of the
+ * agent, the gathering, and two balloons that begin to move. */
 #define SERVE_MS 300
 
 /* Need goes up within one post, and down with this time constant; what a domain would miss at once
- * (core) goes down sooner, so that others can have it who are short. What pressure added is a guess,
- * and goes once it is calm. */
+ * (core) goes down sooner, so that others can have it who are short. What pressure added is a
+ * guess, and goes once it is calm. */
 #define DOWN_MS 4000
 #define CORE_DOWN_MS 1500
 #define BOOST_DOWN_MS 2000
@@ -49,16 +49,16 @@
 /* A post that differs by less can wait: no call would follow from it. */
 #define NEWS_KIB 2048
 
-/* What a domain asked for by its pressure, and got, it must use within so long: a quarter of it is used
- * once, or is not free in the end. Linux fills what it is given with what it had to drop within seconds
- * (measured: 185,000 refaults in 5 s). */
+/* What a domain asked for by its pressure, and got, it must use within so long: a quarter of it is
+ * used once, or is not free in the end. Linux fills what it is given with what it had to drop
+ * within seconds (measured: 185,000 refaults in 5 s). */
 #define PLEA_MS 10000
 #define PLEA_USED_SHARE 4
 
-/* When it does not, so many thousandths of what it would get for pressure are doubted, and twice as many
- * each further time; honest guests do that now and then (what was pressed has ended). Doubt fades within
- * so long, and goes by half each time that the memory is used. At most this: some of it is always given,
- * since who is doubted may be in need. */
+/* When it does not, so many thousandths of what it would get for pressure are doubted, and twice as
+ * many each further time; honest guests do that now and then (what was pressed has ended). Doubt
+ * fades within so long, and goes by half each time that the memory is used. At most this: some of
+ * it is always given, since who is doubted may be in need. */
 #define DOUBT_FIRST 100
 #define DOUBT_MOST 900
 #define DOUBT_FADES_MS 600000
@@ -109,8 +109,9 @@ static uint64_t swapped_kib(const struct post *post)
     return above(report->swap_total_kib, report->swap_free_kib);
 }
 
-/* By how much more it would use, had it all the memory that it wants, than at the post before. Who leaves
- * nothing free of what he was given since shows no growth of his own by that, but by what he swapped out. */
+/* By how much more it would use, had it all the memory that it wants, than at the post before. Who
+ * leaves nothing free of what he was given since shows no growth of his own by that, but by what he
+ * swapped out. */
 static uint64_t growth_kib(const struct domain *domain)
 {
     const struct demand *before = &domain->demand;
@@ -151,8 +152,8 @@ static uint64_t stated_kib(const struct domain *domain)
     return post->used_kib + post->cache_kib;
 }
 
-/* Posts that tell of pressure say by that what the domain misses; of others, the room to grow is part
- * of what it would miss. */
+/* Posts that tell of pressure say by that what the domain misses; of others, the room to grow is
+ * part of what it would miss. */
 static bool tells_pressure(const struct post *post)
 {
     return post->report.some_us != REPORT_ABSENT;
@@ -203,8 +204,9 @@ static uint64_t free_kib(const struct post *post)
                                                   : post->report.free_kib;
 }
 
-/* How much more a stalling domain gets at once: the more the harder it stalls. 0: leave it. What is free
- * inside already is part of it: a guest that swaps in stalls for a while although it has the memory. */
+/* How much more a stalling domain gets at once: the more the harder it stalls. 0: leave it. What is
+ * free inside already is part of it: a guest that swaps in stalls for a while although it has the
+ * memory. */
 static uint64_t boost_step_kib(const struct domain *domain, uint64_t stall, uint64_t swap_in)
 {
     const struct post *post = &domain->post;
@@ -428,8 +430,9 @@ static void fill_entitled(struct round *round, uint64_t there_kib)
     }
 }
 
-/* What its weight gives each domain that shares, between its minimum and maximum, were everybody to use
- * all they may. The pool is nobody's. In most rounds that is what it was in the round before. */
+/* What its weight gives each domain that shares, between its minimum and maximum, were everybody to
+ * use all they may. The pool is nobody's. In most rounds that is what it was in the round
+ * before. */
 static void entitle(struct round *round)
 {
     uint64_t there_kib = round->share_kib - smaller(round->pool_kib, round->share_kib);
@@ -458,7 +461,8 @@ static uint64_t spare_kib(const struct domain *domain)
     return domain->shares ? smaller(SPARE_KIB, domain->need_kib - domain->core_kib) : 0;
 }
 
-/* Gives each its spare, or the same part of it as far as there is enough when all have their cores. */
+/* Gives each its spare, or the same part of it as far as there is enough when all have their
+ * cores. */
 static void spare(struct round *round, uint64_t cores_kib, uint64_t spares_kib)
 {
     uint64_t left_kib = round->share_kib - smaller(cores_kib, round->share_kib);

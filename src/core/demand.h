@@ -5,8 +5,8 @@
 
 #include "core/round.h"
 
-/* Fills core_kib, need_kib, entitled_kib and available_kib of every domain; share_kib and the limits must
- * be set. */
+/* Fills core_kib, need_kib, entitled_kib and available_kib of every domain; share_kib and the
+ * limits must be set. */
 void demand_estimate(struct round *round);
 
 /* True when the domain's post says something that the last round did not know and that matters: the

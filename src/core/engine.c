@@ -4,9 +4,9 @@
  *   observe --> judge --> estimate --> decide --> pace --> guard --> apply --> publish
  *   host        conduct   demand       policies/  pace     guard     host      events, reasons
  *
- * Between judge and estimate the host's memory is reckoned up: what there is to share, and who takes
- * part. Everything between observe and apply is pure, but for a policy that is a program of the
- * operator's own, which is asked there. */
+ * Between judge and estimate the host's memory is reckoned up: what there is to share, and who
+ * takes part. Everything between observe and apply is pure, but for a policy that is a program of
+ * the operator's own, which is asked there. */
 #include "core/engine.h"
 
 #include <errno.h>
@@ -23,7 +23,8 @@
 /* A balloon that has stood still for so long is not on its way. */
 #define STANDING_MS 5000
 
-/* After a call that failed the domain is left alone so long, doubled each time, and told of once. */
+/* After a call that failed the domain is left alone so long, doubled each time, and told of
+ * once. */
 #define CALL_RETRY_FIRST_MS 100
 #define CALL_RETRY_MOST_MS 60000
 
@@ -110,8 +111,8 @@ static bool touchable(const struct domain *domain)
     return domain->managed && domain->has_target && domain->phase == PHASE_RUNNING;
 }
 
-/* What it needs, but of what is above its share only what it holds: who gives and keeps by turns would
- * keep that, too. */
+/* What it needs, but of what is above its share only what it holds: who gives and keeps by turns
+ * would keep that, too. */
 static uint64_t top_on_probation(const struct domain *domain)
 {
     uint64_t most = larger(domain->entitled_kib, domain->actual_kib);
@@ -119,8 +120,8 @@ static uint64_t top_on_probation(const struct domain *domain)
     return clamp(smaller(domain->need_kib, most), domain->min_kib, domain->max_kib);
 }
 
-/* One that does not let go has no more than its guarantee from us, and no surplus for a while after;
- * one that does not take what it is given gets no more than it holds for a while. */
+/* One that does not let go has no more than its guarantee from us, and no surplus for a while
+ * after; one that does not take what it is given gets no more than it holds for a while. */
 static uint64_t top_of(const struct round *round, const struct domain *domain)
 {
     if (!conduct_trusted(domain))
@@ -132,9 +133,10 @@ static uint64_t top_of(const struct round *round, const struct domain *domain)
     return smaller(larger(domain->actual_kib, domain->min_kib), domain->max_kib);
 }
 
-/* A domain above a maximum that was lowered walks down as pace leads it: to the guard its maximum is
- * where it is, and never more than libxl would take. The hypervisor gives a dying domain nothing: one
- * that cannot end, since something holds pages of it, takes no more whatever its cap is. */
+/* A domain above a maximum that was lowered walks down as pace leads it: to the guard its maximum
+ * is where it is, and never more than libxl would take. The hypervisor gives a dying domain
+ * nothing: one that cannot end, since something holds pages of it, takes no more whatever its cap
+ * is. */
 static struct guard_domain as_guard_domain(const struct round *round, const struct domain *domain)
 {
     int64_t min = (int64_t)domain->min_kib - domain->offset_kib;

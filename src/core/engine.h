@@ -31,12 +31,13 @@ void engine_free(struct engine *engine);
 /* Replaces the configuration; takes over *config. */
 void engine_configure(struct engine *engine, struct config *config);
 
-/* The same after a reload: a program that is the policy is started anew, since it may be another. */
+/* The same after a reload: a program that is the policy is started anew, since it may be
+ * another. */
 void engine_reload(struct engine *engine, struct config *config);
 
-/* One round. *ret_next_ms: run the next after so many ms at the latest (less than the interval while
- * memory is on its way). Returns 0, or a negative errno when the host could not be observed: nothing
- * was changed then. */
+/* One round. *ret_next_ms: run the next after so many ms at the latest (less than the interval
+ * while memory is on its way). Returns 0, or a negative errno when the host could not be observed:
+ * nothing was changed then. */
 int engine_round(struct engine *engine, uint64_t *ret_next_ms);
 
 /* The host's figures for people. */

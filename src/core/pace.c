@@ -7,16 +7,17 @@
 /* Sizes move in steps of this: finer ones are many calls, and a covert channel between guests. */
 #define STEP_KIB 4096
 
-/* A change of less than this share of the size waits, unless somebody needs the memory: of what it would
- * miss; of what it would have beyond that; of what it has beyond that. */
+/* A change of less than this share of the size waits, unless somebody needs the memory: of what it
+ * would miss; of what it would have beyond that; of what it has beyond that. */
 #define MISSED_SHARE 64
 #define ROOM_SHARE 32
 #define SPARE_SHARE 16
 #define SMALL_MS 30000
 #define CRUMB_KIB 1024
 
-/* Above what it uses a domain shrinks by so much a step, and gets the next when it has followed. Linux
- * lets go 520 MiB/s of free memory (measured): a step lasts about as long as a round takes. */
+/* Above what it uses a domain shrinks by so much a step, and gets the next when it has followed.
+ * Linux lets go 520 MiB/s of free memory (measured): a step lasts about as long as a round
+ * takes. */
 #define FAST_STEP_KIB 65536
 
 /* Below that it uses what it is asked for: small steps, so that it can page out what is cold.
@@ -105,8 +106,8 @@ static uint64_t rest(const struct round *round, struct domain *domain)
     return nudge(round, domain, domain->conduct.short_ms);
 }
 
-/* The next step down, where it uses what it is asked for. Pressure makes it slow only up to what its
- * weight gives it: above that, who says that he stalls would keep longest what others need. */
+/* The next step down, where it uses what it is asked for. Pressure makes it slow only up to what
+ * its weight gives it: above that, who says that he stalls would keep longest what others need. */
 static uint64_t careful_step(const struct round *round, struct domain *domain, uint64_t from,
                              uint64_t wanted)
 {
@@ -160,7 +161,8 @@ static uint64_t stay(const struct domain *domain)
     return larger(here, target_for(domain, domain->min_kib));
 }
 
-/* In its grace nothing is taken of what it was started with; what it was given since is as anybody's. */
+/* In its grace nothing is taken of what it was started with; what it was given since is as
+ * anybody's. */
 static uint64_t kept_target(const struct round *round, const struct domain *domain)
 {
     bool in_grace = round->now_ms - domain->started_ms < round->grace_ms;

@@ -9,7 +9,8 @@
 /* Sets goal_kib (a target) of every domain from want_kib. */
 void pace_moderate(struct round *round);
 
-/* How large the steps of this pace are and how long the pauses between two; 0: that does not apply. */
+/* How large the steps of this pace are and how long the pauses between two; 0: that does not
+ * apply. */
 void pace_figures(enum pace pace, uint64_t *ret_step_kib, uint64_t *ret_pause_ms);
 
 #endif

@@ -71,8 +71,9 @@ int policy_check(const struct round *round, const struct domain **ret_culprit)
     return 0;
 }
 
-/* One step over one class: each domain of one priority, from *at on in the order, from floor_of() to
- * ceiling_of(). Returns what is left of left_kib plus what the class already wanted, and *at behind it. */
+/* One step over one class: each domain of one priority, from *at on in the order, from floor_of()
+ * to ceiling_of(). Returns what is left of left_kib plus what the class already wanted, and *at
+ * behind it. */
 static uint64_t fill_class(struct round *round, size_t *at, uint64_t left_kib,
                            uint64_t (*floor_of)(const struct domain *),
                            uint64_t (*ceiling_of)(const struct domain *))
@@ -142,7 +143,8 @@ void policy_note_step(struct round *round)
 }
 
 /* When the minimums do not fit, the lowest priority goes short first, and within one everybody by
- * weight: whatever the policy. But nobody goes short for what another does not use of his minimum. */
+ * weight: whatever the policy. But nobody goes short for what another does not use of his
+ * minimum. */
 static void share_minimums(struct round *round)
 {
     uint64_t left_kib = round->share_kib;

@@ -45,15 +45,16 @@ uint64_t policy_fill(struct round *round, uint64_t left_kib,
                      uint64_t (*floor_of)(const struct domain *),
                      uint64_t (*ceiling_of)(const struct domain *));
 
-/* Calls the policy, if the minimums fit; else they go by priority and weight. Checks what comes out:
- * the sum, and the bounds. When it is wrong all of it is rejected: every domain wants what it holds,
- * and a negative errno is returned. Domains without `shares` want what they hold in any case; those
- * that are unhelpful, no more than their guarantee. */
+/* Calls the policy, if the minimums fit; else they go by priority and weight. Checks what comes
+ * out: the sum, and the bounds. When it is wrong all of it is rejected: every domain wants what it
+ * holds, and a negative errno is returned. Domains without `shares` want what they hold in any
+ * case; those that are unhelpful, no more than their guarantee. */
 int policy_decide(const struct policy *policy, struct round *round);
 
 /* The two ends of that call, for a policy that is no function. */
 
-/* Begins: puts the domains in order, and every domain wants what it holds, as policy_decide() says. */
+/* Begins: puts the domains in order, and every domain wants what it holds, as policy_decide()
+ * says. */
 void policy_hold(struct round *round);
 
 /* Returns 0; or, with the first domain that is wrong, -ERANGE when it wants what it may not have,

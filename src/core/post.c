@@ -49,8 +49,8 @@ static bool believable(const struct report *report, uint64_t held_kib)
     return report->total_kib <= held_kib + SLACK_KIB && report->available_kib <= report->total_kib;
 }
 
-/* True when it says that its tasks stalled for longer than time passed: since its boot, or since the
- * report before, by its own clock and by ours. */
+/* True when it says that its tasks stalled for longer than time passed: since its boot, or since
+ * the report before, by its own clock and by ours. */
 static bool stalls_too_long(const struct post *before, const struct report *report, uint64_t now_ms)
 {
     uint64_t stall_ms = report->some_us / 1000;

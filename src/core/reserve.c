@@ -21,8 +21,8 @@ _Static_assert(RESERVATION_NAME_SIZE == DOMAIN_NAME_SIZE, "a domain's name fits"
 /* The start time that the toolstack notes is cut to seconds. */
 #define START_MS 1000
 
-/* A domain that reboots is built anew within this: a guest does that when it likes. One that was there
- * when a reservation was made is not what that is for, however long it takes. */
+/* A domain that reboots is built anew within this: a guest does that when it likes. One that was
+ * there when a reservation was made is not what that is for, however long it takes. */
 #define REBOOT_MS 10000
 
 /* A failure names so many of those who keep memory. */
@@ -194,8 +194,8 @@ static void hand_over(struct round *round, struct domain *domain)
                (unsigned long long)reservation->id);
 }
 
-/* The domain that takes it while that is being built, else NULL. One that died may be there as well,
- * with the same UUID, as long as somebody holds pages of it. */
+/* The domain that takes it while that is being built, else NULL. One that died may be there as
+ * well, with the same UUID, as long as somebody holds pages of it. */
 static const struct domain *taker(const struct round *round, const struct reservation *reservation)
 {
     for (size_t i = 0; i < round->count; i++) {

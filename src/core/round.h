@@ -211,8 +211,8 @@ struct stake {
     uint32_t weight;
 };
 
-/* First the figures of the round, near each other because every stage goes through all domains; then
- * what the stages remember of each. */
+/* First the figures of the round, near each other because every stage goes through all domains;
+ * then what the stages remember of each. */
 struct domain {
     /* identity: a domid alone is used again after a domain's end */
     uint32_t domid;
@@ -388,7 +388,8 @@ struct round {
     size_t count;
     size_t room;
 
-    /* scratch of the stages, as long as domains: allocated when the array grows, never in a round */
+    /* scratch of the stages, as long as domains: allocated when the array grows, never in a
+     * round */
     struct fill_item *fill;
     uint32_t *fill_index;
     struct guard_domain *guard;
@@ -431,12 +432,12 @@ void domain_uuid_text(const uint8_t uuid[16], char ret_text[UUID_TEXT_SIZE]);
 /* Lower case, as domain_uuid_text() writes it. Returns 0 or -EINVAL. */
 int domain_uuid_parse(const char *text, uint8_t ret_uuid[16]);
 
-/* What a domain keeps at that time, if the minimums allow it: in its grace what it was started with,
- * and what it showed that it cannot let go. */
+/* What a domain keeps at that time, if the minimums allow it: in its grace what it was started
+ * with, and what it showed that it cannot let go. */
 uint64_t round_bottom_kib(const struct round *round, const struct domain *domain, uint64_t at_ms);
 
-/* Has the processor fetch size bytes at this offset of the domain after next while it works on the i-th:
- * thousands of domains do not fit its caches. */
+/* Has the processor fetch size bytes at this offset of the domain after next while it works on the
+ * i-th: thousands of domains do not fit its caches. */
 static inline void round_fetch_ahead(const struct round *round, size_t i, size_t offset,
                                      size_t size)
 {

@@ -143,7 +143,8 @@ static bool is_setting(const char *key)
     return strcmp(key, "domain") != 0 && strcmp(key, "selfballoon") != 0;
 }
 
-/* Sets what can be set, key by key. Returns how many keys could not be, the last fault in *fault. */
+/* Sets what can be set, key by key. Returns how many keys could not be, the last fault in
+ * *fault. */
 static size_t set_pass(struct config *config, const struct domain *domain,
                        const struct json_value *arguments, struct fault *fault)
 {

@@ -25,10 +25,10 @@ struct daemon {
     bool ending;       /* clients go because we do: what was reserved for them stays */
 };
 
-/* Takes over *config. listen_fd stays the caller's until after daemon_end(). config_file: for reloads,
- * or NULL; not owned. Runs the first
- * round; from then on everything can be asked for. Returns 0, or a negative errno (already logged)
- * after which daemon_end() is due as after success. */
+/* Takes over *config. listen_fd stays the caller's until after daemon_end(). config_file: for
+ * reloads, or NULL; not owned. Runs the first round; from then on everything can be asked for.
+ * Returns 0, or a negative errno (already logged) after which daemon_end() is due as after
+ * success. */
 int daemon_start(struct daemon *daemon, struct host *host, struct config *config,
                  const char *config_file, bool dry_run, int listen_fd);
 

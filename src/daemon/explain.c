@@ -99,8 +99,8 @@ static uint64_t asked_kib(const struct domain *domain, size_t step)
     return clamp(asked[step], domain->bottom_kib, domain->top_kib);
 }
 
-/* What a step counts of what it brought a domain to: of need, in the step that shares out what nobody
- * needs, what the tax leaves. What it is left besides, in its grace, counts as a whole. */
+/* What a step counts of what it brought a domain to: of need, in the step that shares out what
+ * nobody needs, what the tax leaves. What it is left besides, in its grace, counts as a whole. */
 static uint64_t counted_kib(const struct round *round, const struct domain *domain, size_t step)
 {
     uint64_t taxed_kib =

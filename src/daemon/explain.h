@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Why a domain has what it has, as JSON: the figures of each stage of the last round. Every field and
- * its unit is in docs/protocol.md. */
+/* Why a domain has what it has, as JSON: the figures of each stage of the last round. Every field
+ * and its unit is in docs/protocol.md. */
 #ifndef BALLAST_EXPLAIN_H
 #define BALLAST_EXPLAIN_H
 

@@ -23,8 +23,8 @@
 #define SWEEP_MS 60000
 #define SWEEP_MOST 256
 
-/* A domain that reboots is gone for seconds, before another is built with its UUID. As long as a sweep
- * waits, so that a restart of the daemon meanwhile takes it no bill. */
+/* A domain that reboots is gone for seconds, before another is built with its UUID. As long as a
+ * sweep waits, so that a restart of the daemon meanwhile takes it no bill. */
 #define PARTED_MS SWEEP_MS
 
 /* After a call for a remedy failed. */

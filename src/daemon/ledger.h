@@ -27,8 +27,8 @@ struct ledger {
     size_t parted_count;
 };
 
-/* After a round: recalls what was kept of new domains, forgets those that have been gone for a while,
- * keeps bills that are due, applies and undoes remedies. Bounded work. Notes what it did. */
+/* After a round: recalls what was kept of new domains, forgets those that have been gone for a
+ * while, keeps bills that are due, applies and undoes remedies. Bounded work. Notes what it did. */
 void ledger_round(struct ledger *ledger, struct control *control);
 
 /* At a clean stop: undoes all remedies, keeps all bills. */

@@ -23,7 +23,8 @@
 #define CLIENTS_MAX 128
 #define CLIENTS_RESERVED 16
 
-/* No further request of a client is read while so much waits for it: it asks faster than it reads. */
+/* No further request of a client is read while so much waits for it: it asks faster than it
+ * reads. */
 #define WAITING_PAUSE ((size_t)64 * 1024)
 
 /* Events are not held back for a client that does not read. More than this, on top of the answer
@@ -85,8 +86,8 @@ static void on_signal(evutil_socket_t number, short what, void *context)
 }
 
 /* A round that is due and a signal go before what clients ask, and wait for one answer at most: a
- * hundred clients that ask for a thousand domains each would hold up a round for seconds. The watched
- * descriptor is ordinary: guests keep it readable if they like. */
+ * hundred clients that ask for a thousand domains each would hold up a round for seconds. The
+ * watched descriptor is ordinary: guests keep it readable if they like. */
 enum { URGENT, ORDINARY, PRIORITIES };
 
 static struct event_base *base_new(void)

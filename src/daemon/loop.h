@@ -50,9 +50,9 @@ void loop_due_in(struct loop *loop, uint64_t ms);
  * errno. */
 int loop_watch(struct loop *loop, int fd);
 
-/* Serves a listening socket, which stays the caller's. Clients above a limit are told `full`, a whole
- * line (not owned), and dropped; some places are kept for root and the daemon's own user. Returns 0
- * or a negative errno. */
+/* Serves a listening socket, which stays the caller's. Clients above a limit are told `full`, a
+ * whole line (not owned), and dropped; some places are kept for root and the daemon's own user.
+ * Returns 0 or a negative errno. */
 int loop_listen(struct loop *loop, int fd, size_t line_max, const char *full);
 
 /* The user at the other end, as the kernel knows it. */

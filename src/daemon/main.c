@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* ballastd: the order in which it starts, mirrored at its end. Everything that can fail comes before
- * service_ready(). */
+/* ballastd: the order in which it starts, mirrored at its end. Everything that can fail comes
+ * before service_ready(). */
 
 #include <errno.h>
 #include <getopt.h>
@@ -247,8 +247,8 @@ static int take_places(struct state *state)
     return state->listen_fd < 0 ? state->listen_fd : 0;
 }
 
-/* The socket is ours until it is unlinked: were it closed before, the next daemon could have taken its
- * place by then. The pid file goes last: who waits for that may start the next one. */
+/* The socket is ours until it is unlinked: were it closed before, the next daemon could have taken
+ * its place by then. The pid file goes last: who waits for that may start the next one. */
 static void leave_places(const struct state *state)
 {
     if (state->listen_fd >= 0) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Stage publish: what clients are told, as JSON. Every field and its unit is in docs/protocol.md. */
+/* Stage publish: what clients are told, as JSON. Every field and its unit is in
+ * docs/protocol.md. */
 #ifndef BALLAST_PUBLISH_H
 #define BALLAST_PUBLISH_H
 

@@ -356,8 +356,8 @@ void reservations_free(struct control *control)
         forget_owner(&control->owners, &control->owners.list[0]);
 }
 
-/* The store. It lasts as long as the host's clock does, until the host boots; the time of the day may
- * jump meanwhile. */
+/* The store. It lasts as long as the host's clock does, until the host boots; the time of the day
+ * may jump meanwhile. */
 
 static void key_of(uint64_t id, char key[KEY_SIZE])
 {

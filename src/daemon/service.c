@@ -160,7 +160,8 @@ static int lock_fail(const char *file, int fd, int error)
     return error == EWOULDBLOCK ? -EEXIST : -error;
 }
 
-/* The descriptor of the file, which is made when it is missing and locked for as long as we live. */
+/* The descriptor of the file, which is made when it is missing and locked for as long as we
+ * live. */
 static int lock_file(const char *file, mode_t mode)
 {
     int flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW;

@@ -18,10 +18,10 @@ void service_ready(void);
 void service_reloading(void);
 void service_stopping(void);
 
-/* Takes the lock that whoever moves memory on this host holds, wherever its socket and pid file are.
- * Nobody else can open it, and it is not removed: all must find the same file. It ends with us,
- * however we end. Returns its descriptor; -EEXIST when another process has it, or another negative
- * errno. Logs the failure. */
+/* Takes the lock that whoever moves memory on this host holds, wherever its socket and pid file
+ * are. Nobody else can open it, and it is not removed: all must find the same file. It ends with
+ * us, however we end. Returns its descriptor; -EEXIST when another process has it, or another
+ * negative errno. Logs the failure. */
 int service_lock_host(void);
 
 /* Writes the pid file, locks it for as long as we live, and returns its descriptor; -EEXIST when

@@ -242,7 +242,8 @@ int child_wait(struct child *child, uint64_t wait_ms, const char **ret_answer)
 
         hear(child);
         polled[1].fd = child->err; /* -1 is passed over */
-        /* Answers first: one that is there before the question is told has nothing to do with it. */
+        /* Answers first: one that is there before the question is told has nothing to do with
+         * it. */
         r = receive_more(child);
         if (r == 0)
             r = send_more(child);

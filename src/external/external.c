@@ -28,7 +28,8 @@
 #define RETRY_MOST_MS 60000
 #define STEADY_MS 60000
 
-/* It works again when it has not failed for so long: one that fails now and then is told of once. */
+/* It works again when it has not failed for so long: one that fails now and then is told of
+ * once. */
 #define RECOVERED_MS 10000
 
 /* At the end of its input a program may leave by itself. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* What a program writes to its standard error: lines of our log, as long and as many as that bears. */
+/* What a program writes to its standard error: lines of our log, as long and as many as that
+ * bears. */
 #ifndef BALLAST_SAID_H
 #define BALLAST_SAID_H
 

@@ -29,8 +29,9 @@ int procfs_open(const char *root, struct procfs *ret_procfs);
 /* Closes them. May be called again. */
 void procfs_close(struct procfs *procfs);
 
-/* Fills a report but for its sequence number; a figure that does not read as the kernel writes it is
- * left out. Returns 0, or -ENODATA when MemTotal or MemAvailable (Linux 3.14) is not to be had. */
+/* Fills a report but for its sequence number; a figure that does not read as the kernel writes it
+ * is left out. Returns 0, or -ENODATA when MemTotal or MemAvailable (Linux 3.14) is not to be
+ * had. */
 int procfs_collect(const struct procfs *procfs, struct report *ret_report);
 
 /* What the kernel uses itself and keeps free for itself, which committed memory leaves out. 0 when

@@ -16,13 +16,13 @@ struct dom0 {
     struct report posted;
 };
 
-/* Opens /proc and /sys, below $BALLAST_ROOT if that is set, and closes them. Without them dom0 posts
- * nothing. dom0_close() may be called on one that was never opened, all zero. */
+/* Opens /proc and /sys, below $BALLAST_ROOT if that is set, and closes them. Without them dom0
+ * posts nothing. dom0_close() may be called on one that was never opened, all zero. */
 void dom0_open(struct dom0 *ret_dom0);
 void dom0_close(struct dom0 *dom0);
 
-/* Looks at dom0's own figures as the agent does in a guest, and takes them as its post when the agent
- * would post. Returns as post_take_ballast(). */
+/* Looks at dom0's own figures as the agent does in a guest, and takes them as its post when the
+ * agent would post. Returns as post_take_ballast(). */
 int dom0_post(struct dom0 *dom0, uint64_t held_kib, uint64_t now_ms, struct post *post);
 
 #endif

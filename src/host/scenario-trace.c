@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
-/* Need as it was recorded: a CSV file of `seconds,domain,MiB`, a point a line. Between two points of
- * a domain need goes in a straight line, so each becomes an event that begins at the one before. */
+/* Need as it was recorded: a CSV file of `seconds,domain,MiB`, a point a line. Between two points
+ * of a domain need goes in a straight line, so each becomes an event that begins at the one
+ * before. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdio.h>

@@ -34,8 +34,9 @@ static bool has_socket(void)
     return answers;
 }
 
-/* Without a socket libxenstore asks through the kernel: that reaches a store in a domain of its own. But
- * where there was a socket its end is the store's, and who asks the kernel then waits for ever. */
+/* Without a socket libxenstore asks through the kernel: that reaches a store in a domain of its
+ * own. But where there was a socket its end is the store's, and who asks the kernel then waits for
+ * ever. */
 int store_open(struct store *store)
 {
     bool answers = has_socket();

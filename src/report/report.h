@@ -26,7 +26,8 @@
 #define REPORT_ABSENT UINT64_MAX
 
 /* Sizes are KiB as the guest's kernel counts them; counts grow since the guest's boot, so that the
- * reader makes rates of them with its own clock; avg10 is in hundredths of a percent (0 to 10000). */
+ * reader makes rates of them with its own clock; avg10 is in hundredths of a percent (0 to
+ * 10000). */
 struct report {
     uint64_t version;       /* REPORT_VERSION; required */
     uint64_t seq;           /* one more with each post; required */
@@ -63,8 +64,8 @@ struct report {
 /* Sets every field of *ret_report to REPORT_ABSENT. */
 void report_clear(struct report *ret_report);
 
-/* The fields by index: the name, as in the line, and in *ret_value the figure or REPORT_ABSENT. NULL
- * after the last. */
+/* The fields by index: the name, as in the line, and in *ret_value the figure or REPORT_ABSENT.
+ * NULL after the last. */
 const char *report_field(const struct report *report, size_t index, uint64_t *ret_value);
 
 /* Writes the fields that are present as one NUL-terminated line without a newline.

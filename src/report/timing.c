@@ -4,7 +4,8 @@
 #include "util/bounds.h"
 
 /* A change of available memory that matters: this part of the whole, or of what was available when
- * that is less, since the less is left the sooner it is gone. The daemon moves nothing below 4 MiB. */
+ * that is less, since the less is left the sooner it is gone. The daemon moves nothing below 4
+ * MiB. */
 #define CHANGE_KIB 4096
 #define CHANGE_SHARE 32
 #define CHANGE_SHARE_AVAILABLE 8

@@ -7,13 +7,14 @@
 
 #include "report/report.h"
 
-/* The agent looks so often. Nothing of what passes until a rise is served takes longer: a guest that
- * allocates 200 MiB/s is 20 MiB further between two looks, less than the daemon's margin. Qubes'
- * agent looks as often. */
+/* The agent looks so often. Nothing of what passes until a rise is served takes longer: a guest
+ * that allocates 200 MiB/s is 20 MiB further between two looks, less than the daemon's margin.
+ * Qubes' agent looks as often. */
 #define TIMING_LOOK_MS 100
 
 /* While free memory stays as it is a look is no more than that, one system call: to read all takes
- * seventy times as long (35 against 0.5 us, Linux 6.18), and every guest does it. All is read so often. */
+ * seventy times as long (35 against 0.5 us, Linux 6.18), and every guest does it. All is read so
+ * often. */
 #define TIMING_READ_MS 500
 
 /* Free memory, or free swap, that changed by so much has all read at once. */

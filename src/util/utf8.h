@@ -5,7 +5,8 @@
 
 #include <stddef.h>
 
-/* The bytes of the character that text begins with, 1 for the NUL at its end; 0 when it is not UTF-8. */
+/* The bytes of the character that text begins with, 1 for the NUL at its end; 0 when it is not
+ * UTF-8. */
 size_t utf8_length(const char *text);
 
 #endif

@@ -30,7 +30,8 @@ static uint64_t any(uint64_t below)
     return state % below;
 }
 
-/* A host of domains of 256 MiB to 2 GiB which all post: a tenth of them something new each round. */
+/* A host of domains of 256 MiB to 2 GiB which all post: a tenth of them something new each
+ * round. */
 struct bench_host {
     struct host host;
     uint32_t domains;

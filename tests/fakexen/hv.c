@@ -113,8 +113,9 @@ int hv_open(struct hv **ret_hv)
     return 0;
 }
 
-/* What a domain can hold before somebody acts again. Xen gives a dying domain nothing. Xen starts dom0 without a cap unless it is
- * told one; such a cap says nothing, so dom0 then counts with what it holds. */
+/* What a domain can hold before somebody acts again. Xen gives a dying domain nothing. Xen starts
+ * dom0 without a cap unless it is told one; such a cap says nothing, so dom0 then counts with what
+ * it holds. */
 static uint64_t reach_pages(const struct hv *hv, const struct hv_domain *domain)
 {
     uint64_t max_pages = domain->max_pages;

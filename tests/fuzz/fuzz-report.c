@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Whatever a guest writes as its report: parsed, or refused; what is parsed can be written again. */
+/* Whatever a guest writes as its report: parsed, or refused; what is parsed can be written
+ * again. */
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* A hypervisor of a few domains for tests of the engine: it applies calls, lets its guests move, and
- * checks the promise after everything that happens. */
+/* A hypervisor of a few domains for tests of the engine: it applies calls, lets its guests move,
+ * and checks the promise after everything that happens. */
 #ifndef BALLAST_MODEL_H
 #define BALLAST_MODEL_H
 

@@ -221,9 +221,9 @@ static void test_offset(void)
 
 #define STEP (64 * MIB)
 
-/* Asks for a step less than it holds whenever it owes nothing, as pace.c does, and lets it give what
- * `gives` says of each 100 ms. Returns after how many ms it was called unhelpful; 0: not within so
- * many. */
+/* Asks for a step less than it holds whenever it owes nothing, as pace.c does, and lets it give
+ * what `gives` says of each 100 ms. Returns after how many ms it was called unhelpful; 0: not
+ * within so many. */
 static uint64_t unhelpful_after(uint64_t ms, uint64_t (*gives)(uint64_t at_ms))
 {
     struct round round;
@@ -364,7 +364,8 @@ static void test_posts_late(void)
     round_free(&round);
 }
 
-/* Nor is anybody excused who uses more than his guarantee, but not what he was asked for at first. */
+/* Nor is anybody excused who uses more than his guarantee, but not what he was asked for at
+ * first. */
 static void test_guarantee_is_no_excuse(void)
 {
     struct round round;
@@ -389,8 +390,8 @@ static void test_guarantee_is_no_excuse(void)
     round_free(&round);
 }
 
-/* Before its agent has posted, or while it says that what it is asked for is in use, nobody is blamed
- * so soon; that it is free at last does not make bad what was. */
+/* Before its agent has posted, or while it says that what it is asked for is in use, nobody is
+ * blamed so soon; that it is free at last does not make bad what was. */
 static void test_waits_for_a_post(void)
 {
     struct round round;
@@ -693,8 +694,8 @@ static void restrain(struct model_guest *guest, bool asleep, bool silent)
                         && guest->actual_kib <= guest->used_kib + 2 * MIB);
 }
 
-/* Ordinary load: needs come and go, balloons are quick or slow and wait for a CPU now and then, posts
- * come late, domains are paused. */
+/* Ordinary load: needs come and go, balloons are quick or slow and wait for a CPU now and then,
+ * posts come late, domains are paused. */
 static void live(struct model *model, uint64_t hours, unsigned *ret_unhelpful,
                  unsigned *ret_malicious)
 {

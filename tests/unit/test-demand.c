@@ -257,7 +257,8 @@ static void test_pressure(void)
     round_free(&round);
 }
 
-/* Some of the room to grow is missed at once, the same part of it for all, as far as there is enough. */
+/* Some of the room to grow is missed at once, the same part of it for all, as far as there is
+ * enough. */
 static void test_spare(void)
 {
     struct round round;

@@ -28,7 +28,8 @@ static void test_load_moves_memory(void)
     model_free_all(&model);
 }
 
-/* Weights 1 : 2 under load above what is there give sizes 1 : 2; a minimum is a floor under that. */
+/* Weights 1 : 2 under load above what is there give sizes 1 : 2; a minimum is a floor under
+ * that. */
 static void test_weights(void)
 {
     struct model model;
@@ -73,7 +74,8 @@ static void test_steady(void)
     model_free_all(&model);
 }
 
-/* Whatever the policy, the host and the needs: when nothing changes, nothing is moved after a while. */
+/* Whatever the policy, the host and the needs: when nothing changes, nothing is moved after a
+ * while. */
 static void test_random_steady(void)
 {
     unsigned hosts = check_long ? 500 : 30;
@@ -149,7 +151,8 @@ static void test_no_surplus_on_probation(void)
     model_free_all(&model);
 }
 
-/* What is above its share is not given to it, be it free, and not taken from it while it needs it. */
+/* What is above its share is not given to it, be it free, and not taken from it while it needs
+ * it. */
 static void test_share_on_probation(void)
 {
     struct model model;
@@ -267,7 +270,8 @@ static void test_failing_call_is_paced(void)
     model_free_all(&model);
 }
 
-/* Guests that move while the counters are read make the headroom seem negative: that cuts nobody. */
+/* Guests that move while the counters are read make the headroom seem negative: that cuts
+ * nobody. */
 static void test_reading_while_guests_move(void)
 {
     struct model model;
@@ -351,8 +355,8 @@ static void test_minimums_do_not_fit(void)
     model_free_all(&model);
 }
 
-/* In its grace a domain keeps what it was started with; what it was given besides it gives back to who
- * needs it. */
+/* In its grace a domain keeps what it was started with; what it was given besides it gives back to
+ * who needs it. */
 static void test_grace(void)
 {
     struct model model;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Policies that are programs: what they are told, what they may answer, and all the ways to fail. The
- * programs are shell scripts, written here. */
+/* Policies that are programs: what they are told, what they may answer, and all the ways to fail.
+ * The programs are shell scripts, written here. */
 #include "model.h"
 
 #include <fcntl.h>
@@ -273,7 +273,8 @@ static void test_late(void)
     round_free(&round);
 }
 
-/* One that hangs while it starts is not told of at once, and started anew when it takes too long. */
+/* One that hangs while it starts is not told of at once, and started anew when it takes too
+ * long. */
 static void test_hangs(void)
 {
     struct external *external;

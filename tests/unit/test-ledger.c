@@ -419,7 +419,8 @@ static void test_reboots(void)
     end();
 }
 
-/* Also when the daemon is started anew while it is gone. One that does not come back leaves nothing. */
+/* Also when the daemon is started anew while it is gone. One that does not come back leaves
+ * nothing. */
 static void test_restart_in_reboot(void)
 {
     begin();

@@ -143,7 +143,8 @@ static void test_no_crumbs(void)
     round_free(&round);
 }
 
-/* A policy that does not want to be moderated is not; but those that do not share are left to us. */
+/* A policy that does not want to be moderated is not; but those that do not share are left to
+ * us. */
 static void test_unpaced(void)
 {
     struct round round;

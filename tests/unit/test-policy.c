@@ -99,8 +99,8 @@ static void test_pool_before_room(void)
     round_free(&round);
 }
 
-/* Who insists has what is above his share together with the others' room, by weight, and the pool is for
- * that: not more than the other, and never less than the share. */
+/* Who insists has what is above his share together with the others' room, by weight, and the pool
+ * is for that: not more than the other, and never less than the share. */
 static void test_insisting(void)
 {
     struct round round;
@@ -161,8 +161,8 @@ static void holds(struct round *round, uint32_t domid, uint64_t mib)
     round_find(round, domid)->target_kib = mib * MIB;
 }
 
-/* What nobody needs stays where it is while needs change; those give who have most, when the pool is low
- * and until it is full; and when nobody had to give for long, all is shared by weight. */
+/* What nobody needs stays where it is while needs change; those give who have most, when the pool
+ * is low and until it is full; and when nobody had to give for long, all is shared by weight. */
 static void test_surplus_stays(void)
 {
     struct round round;
@@ -231,8 +231,8 @@ static void test_surplus_stays(void)
     round_free(&round);
 }
 
-/* A host that is new has yet to be quiet. Where need undoes soon what was shared out anew, the next time
- * waits twice as long, and what lies free does not wait for that. */
+/* A host that is new has yet to be quiet. Where need undoes soon what was shared out anew, the next
+ * time waits twice as long, and what lies free does not wait for that. */
 static void test_surplus_waits(void)
 {
     struct round round;
@@ -322,8 +322,8 @@ static void test_minimums_short(void)
     CHECK_EQ(want(&round, 1), 100 * MIB);
     CHECK_EQ(want(&round, 2), 200 * MIB);
 
-    /* What a minimum is above what its owner uses goes to those who use theirs, whatever the priority;
-     * what is left of it is his. */
+    /* What a minimum is above what its owner uses goes to those who use theirs, whatever the
+     * priority; what is left of it is his. */
     round_find(&round, 3)->core_kib = 50 * MIB;
     round_find(&round, 1)->core_kib = 120 * MIB;
     CHECK_EQ(policy_decide(&policy_weighted, &round), 0);
@@ -494,8 +494,8 @@ static void check_order(const struct policy *policy, const struct round *round)
     round_free(&turned);
 }
 
-/* What it gives out now, and whether that is in the manner of the last time: what nobody needs stays, is
- * taken or is spread. */
+/* What it gives out now, and whether that is in the manner of the last time: what nobody needs
+ * stays, is taken or is spread. */
 static bool take_alike(const struct policy *policy, struct round *round, uint64_t wants[])
 {
     bool taking = round->taking, spreading = round->spreading;
@@ -504,8 +504,8 @@ static bool take_alike(const struct policy *policy, struct round *round, uint64_
     return round->taking == taking && round->spreading == spreading;
 }
 
-/* More memory never gives anybody less; a domain that needs more never gets less for it: as long as what
- * nobody needs is dealt with alike. */
+/* More memory never gives anybody less; a domain that needs more never gets less for it: as long as
+ * what nobody needs is dealt with alike. */
 static void check_monotone(const struct policy *policy, struct round *round)
 {
     uint64_t before[HOST_DOMAINS], after[HOST_DOMAINS];
@@ -571,8 +571,8 @@ static void test_idle_tax(void)
     }
 }
 
-/* What a domain is left, though it does not need it, is no reason to give it more: in the end of its
- * grace nothing moves. */
+/* What a domain is left, though it does not need it, is no reason to give it more: in the end of
+ * its grace nothing moves. */
 static void test_left_is_idle(void)
 {
     static const struct {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* leave: ends QEMU from inside dom0, through its device isa-debug-exit at port 0xf4. QEMU's exit
- * status is then 3, which nothing else gives: so that a panic is not taken for the end of the tests. */
+ * status is then 3, which nothing else gives: so that a panic is not taken for the end of the
+ * tests. */
 #include <stdio.h>
 #include <sys/io.h>
 

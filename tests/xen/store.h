@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The store, through /dev/xen/xenbus: a test guest has no library for it. One connection a process. */
+/* The store, through /dev/xen/xenbus: a test guest has no library for it. One connection a
+ * process. */
 #ifndef TESTS_XEN_STORE_H
 #define TESTS_XEN_STORE_H
 
