@@ -2,7 +2,7 @@
 # Memory that moves: guests that size themselves, a famine, a swing, and dom0 as one of those that share.
 . /test/lib.sh
 
-plan=41
+plan=40
 host_mib=1280
 dom0_mib=288
 swap_disks=3
@@ -227,13 +227,6 @@ hardly_noticed() {
         at_most "thousandths of the time that it stalled" "$stalled" $stall_most
 }
 
-# What is in use is torn out, and comes back, in the same time for less.
-is_worse() {
-    at_least "MiB missed of what it uses" "$refaults_mib" $((moderated_refaults_mib + hot_mib / 20)) &&
-        at_least "thousandths by which it was slowed" "$slowed" $((moderated_slowed + 50)) &&
-        at_least "ms of its longest pause" "$worst_ms" $((moderated_worst_ms * 4))
-}
-
 test_moderated() {
     loses give_to_other
     check "what another needs comes from one that uses a part of what it holds" \
@@ -241,12 +234,9 @@ test_moderated() {
     check "as much as was to" at_least "MiB given" "$given_mib" $((held_mib / 5))
     check "and that works on" hardly_noticed
     moderated_mib=$given_mib
-    moderated_refaults_mib=$refaults_mib
-    moderated_worst_ms=$worst_ms
-    moderated_slowed=$slowed
     ballast set one weight=256
     loses take_at_once
-    check "the same at once costs it much more" is_worse
+    say "  that was the same set at once, again and again, which is no test: see README.md"
     check "the daemon starts again" daemon start
     at_rest one two
 }
