@@ -7,11 +7,10 @@
 /* Sizes move in steps of this: finer ones are many calls, and a covert channel between guests. */
 #define STEP_KIB 4096
 
-/* A change of less than this share of the size waits, unless somebody needs the memory: of what it
- * would miss; of what it would have beyond that; of what it has beyond that. */
-#define MISSED_SHARE 64
-#define ROOM_SHARE 32
-#define SPARE_SHARE 16
+/* A change of less than the first share of the size waits; of what it has beyond what it would miss,
+ * of less than the second, unless somebody needs the memory. */
+#define SMALL_SHARE 64
+#define ROUGH_SHARE 32
 #define SMALL_MS 30000
 #define CRUMB_KIB 1024
 
@@ -56,10 +55,8 @@ static uint64_t wanted_target(const struct domain *domain)
 static uint64_t worth_kib(const struct domain *domain)
 {
     if (domain->target_kib < target_for(domain, smaller(domain->core_kib, domain->want_kib)))
-        return larger(STEP_KIB, domain->target_kib / MISSED_SHARE);
-    if (domain->target_kib < target_for(domain, domain->want_kib))
-        return larger(2 * STEP_KIB, domain->target_kib / ROOM_SHARE);
-    return larger(2 * STEP_KIB, domain->target_kib / SPARE_SHARE);
+        return larger(STEP_KIB, domain->target_kib / SMALL_SHARE);
+    return larger(2 * STEP_KIB, domain->target_kib / ROUGH_SHARE);
 }
 
 /* A change that is not worth a call now; but no error stays for good, and where somebody misses
