@@ -274,9 +274,8 @@ test_disk() {
     check "with room on it, it does" daemon start
     log_to /run/ballast/syslog
     check "it gets full" fill_disk
-    check "a domain that is started is known" launch_reserved six ballast
-    # Nor has this one.
-    load six 200 12
+    check "a domain that is started is known" launch_reserved six ballast vdd
+    load six 200
     check "and served" carries six 200
     check "the daemon answers" answers
     xl destroy six
