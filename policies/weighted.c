@@ -64,16 +64,6 @@ static bool may_have_surplus(const struct domain *domain)
            && conduct_trusted(domain);
 }
 
-/* What it has been given so far, where what it needs of that is taxed. What it is left for another
- * reason, its grace or a balloon that does not go on, is no less idle for that. */
-static uint64_t taxed_kib(const struct round *round, const struct domain *domain)
-{
-    uint64_t needed_kib = smaller(domain->need_kib, domain->want_kib);
-
-    return domain->want_kib - needed_kib
-           + needed_kib * (IDLE_TAX_MAX - round->idle_tax) / IDLE_TAX_MAX;
-}
-
 /* What it is asked to hold, and may, beyond what it needs. Whoever has a record holds nothing above
  * his share for later: that is asked for before what others hold. */
 static uint64_t spare_kib(const struct round *round, const struct domain *domain)
@@ -117,7 +107,7 @@ static size_t fill_spare(struct round *round, uint64_t left_kib, bool only_has)
 
     for (size_t i = 0; i < round->count; i++) {
         const struct domain *domain = &round->domains[i];
-        uint64_t floor_kib = taxed_kib(round, domain);
+        uint64_t floor_kib = policy_taxed_kib(round, domain, domain->want_kib);
 
         if (!may_have_surplus(domain))
             continue;

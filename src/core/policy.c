@@ -135,6 +135,13 @@ static uint64_t wanted(const struct domain *domain)
     return domain->want_kib;
 }
 
+uint64_t policy_taxed_kib(const struct round *round, const struct domain *domain, uint64_t held_kib)
+{
+    uint64_t needed_kib = smaller(domain->need_kib, held_kib);
+
+    return held_kib - needed_kib + needed_kib * (IDLE_TAX_MAX - round->idle_tax) / IDLE_TAX_MAX;
+}
+
 void policy_note_step(struct round *round)
 {
     for (size_t i = 0; i < round->count; i++)

@@ -25,6 +25,12 @@ extern const struct policy policy_weighted;
 extern const struct policy policy_proportional;
 extern const struct policy policy_static;
 
+/* What counts of held_kib where what nobody needs is shared out: of what it needs, what the tax
+ * leaves. What it is left for another reason, its grace or a balloon that does not go on, is no less
+ * idle for that, and counts as a whole. */
+uint64_t policy_taxed_kib(const struct round *round, const struct domain *domain,
+                          uint64_t held_kib);
+
 /* For a policy that goes in the steps of round.h: notes what the next of them has brought each
  * domain to, for those who ask why. */
 void policy_note_step(struct round *round);

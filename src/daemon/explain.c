@@ -3,6 +3,7 @@
 
 #include "core/demand.h"
 #include "core/pace.h"
+#include "core/policy.h"
 #include "daemon/publish.h"
 #include "util/bounds.h"
 
@@ -99,15 +100,12 @@ static uint64_t asked_kib(const struct domain *domain, size_t step)
     return clamp(asked[step], domain->bottom_kib, domain->top_kib);
 }
 
-/* What a step counts of what it brought a domain to: of need, in the step that shares out what
- * nobody needs, what the tax leaves. What it is left besides, in its grace, counts as a whole. */
+/* What a step counts of what it brought a domain to: see policy_taxed_kib(). */
 static uint64_t counted_kib(const struct round *round, const struct domain *domain, size_t step)
 {
-    uint64_t taxed_kib =
-        step == STEP_SURPLUS ? smaller(domain->need_kib, domain->step_kib[step - 1]) : 0;
+    uint64_t before_kib = step == STEP_SURPLUS ? domain->step_kib[step - 1] : 0;
 
-    return domain->step_kib[step] - taxed_kib
-           + taxed_kib * (IDLE_TAX_MAX - round->idle_tax) / IDLE_TAX_MAX;
+    return domain->step_kib[step] - before_kib + policy_taxed_kib(round, domain, before_kib);
 }
 
 static void explain_step(struct json *json, const struct round *round, const struct domain *domain,
