@@ -93,6 +93,18 @@ static void test_news(void)
     CHECK_EQ(domain->need_kib, 227 * MIB);
     domain->shares = false;
     CHECK(!demand_has_news(domain));
+    domain->shares = true;
+
+    /* A rise that is as large as was foreseen. */
+    round.now_ms += 60000;
+    post(&round, domain, 200 * MIB, 0);
+    round.now_ms += TIMING_LOOK_MS;
+    post(&round, domain, 210 * MIB, 0);
+    CHECK_EQ(domain->demand.raw_kib + domain->demand.rise_kib, 240 * MIB);
+    round.now_ms += 3 * TIMING_LOOK_MS;
+    CHECK(news(&round, domain, 229 * MIB + MIB / 2, 0));
+    demand_estimate(&round);
+    CHECK_EQ(domain->demand.raw_kib + domain->demand.rise_kib, 240 * MIB);
     round_free(&round);
 }
 
@@ -284,6 +296,26 @@ static void test_spare(void)
     demand_estimate(&round);
     CHECK_EQ(domain->core_kib, 200 * MIB);
     CHECK_EQ(other->core_kib, 150 * MIB);
+    round_free(&round);
+}
+
+/* Who has no swap left to wait with gets twice the room to grow. */
+static void test_no_swap(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+
+    post(&round, domain, 200 * MIB, 0);
+    CHECK_EQ(domain->demand.margin_kib, 25 * MIB);
+    domain->post.report.swap_total_kib = 64 * MIB;
+    domain->post.report.swap_free_kib = 25 * MIB;
+    domain->post.at_ms = ++round.now_ms;
+    demand_estimate(&round);
+    CHECK_EQ(domain->demand.margin_kib, 25 * MIB);
+    domain->post.report.swap_free_kib--;
+    domain->post.at_ms = ++round.now_ms;
+    demand_estimate(&round);
+    CHECK_EQ(domain->demand.margin_kib, 50 * MIB);
     round_free(&round);
 }
 
@@ -537,6 +569,7 @@ int main(int argc, char **argv)
     check_run("a rise goes on until it is served", test_rise);
     check_run("pressure adds to need", test_pressure);
     check_run("some room to grow is missed at once", test_spare);
+    check_run("who cannot swap gets more room to grow", test_no_swap);
     check_run("need stays within the limits", test_bounds);
     check_run("domains that say nothing", test_silent);
     check_run("one that may yet say what it needs has what it holds", test_not_yet);
