@@ -11,11 +11,9 @@ cap_is() {
     at_least "cap of $1" "$(cap "$1")" "$2" && at_most "cap of $1" "$(cap "$1")" "$2"
 }
 
-growth_mib_s=50
-
 loads() {
     for guest in "$@"; do
-        load "$guest" $size $growth_mib_s
+        load "$guest" $size
     done
     for guest in "$@"; do
         carries "$guest" $size || return 1
@@ -105,10 +103,7 @@ test_pause() {
     check "a guest that is paused is seen to be" within 20 is two phase paused
     cap_kib=$(cap two)
     size=150
-    # The third has no swap: what comes faster than it can be served is killed.
-    growth_mib_s=12
     check "others are served meanwhile" loads one three
-    growth_mib_s=50
     check "and it is left alone" cap_is two "$cap_kib"
     xl unpause two
     at_rest one three
@@ -274,7 +269,7 @@ test_disk() {
     check "with room on it, it does" daemon start
     log_to /run/ballast/syslog
     check "it gets full" fill_disk
-    check "a domain that is started is known" launch_reserved six ballast vdd
+    check "a domain that is started is known" launch_reserved six ballast
     load six 200
     check "and served" carries six 200
     check "the daemon answers" answers
