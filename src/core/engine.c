@@ -382,10 +382,12 @@ static void keep_account(const struct round *round, struct domain *domain)
     domain->goodness = bill_add(&domain->bill, &sizes, round->now_ms);
 }
 
+/* due: what it should hold, but for a small change, which waits: where it was asked to be is meant. */
 static enum reason reason_of(const struct round *round, const struct domain *domain)
 {
     uint64_t held = domain->actual_kib;
     uint64_t granted = (uint64_t)((int64_t)domain->grant_kib + domain->offset_kib);
+    uint64_t due = domain->pace == PACE_SMALL ? granted : domain->want_kib;
 
     if (!domain->managed)
         return REASON_UNMANAGED;
@@ -402,11 +404,11 @@ static enum reason reason_of(const struct round *round, const struct domain *dom
         return REASON_STALLED;
     if (!round->minimums_fit && domain->want_kib < domain->min_kib)
         return REASON_MINIMUM_SHORT;
-    if (granted + NEAR_KIB < domain->want_kib)
+    if (granted + NEAR_KIB < due)
         return REASON_WAITING;
     if (held + NEAR_KIB < granted)
         return REASON_GROWING;
-    if (held > domain->want_kib + larger(NEAR_KIB, held / 32))
+    if (held > due + larger(NEAR_KIB, held / 32))
         return REASON_SHRINKING;
     if (domain->want_kib + NEAR_KIB < domain->need_kib)
         return REASON_SHARE;

@@ -58,6 +58,26 @@ static void test_weights(void)
     model_free_all(&model);
 }
 
+/* A domain waits for a call that is not worth it yet: it does not shrink meanwhile. */
+static void test_reason_of_small_change(void)
+{
+    struct model model;
+    char error[128];
+
+    model_init(&model, 1000 * MIB);
+    model_add(&model, 0, 160 * MIB, 256 * MIB, 110 * MIB);
+    model_round(&model);
+    CHECK_EQ(config_set(&model.engine.config, model_domain(&model, 0), "max", "153M", error,
+                        sizeof(error)),
+             0);
+    model_run(&model, 20000);
+    CHECK_EQ(model.guests[0].calls, 0);
+    CHECK_EQ(model_domain(&model, 0)->reason, REASON_MAXIMUM);
+    model_run(&model, 20000);
+    CHECK_EQ(model.guests[0].calls, 1);
+    model_free_all(&model);
+}
+
 /* A host at rest makes no calls at all. */
 static void test_steady(void)
 {
@@ -428,6 +448,7 @@ int main(int argc, char **argv)
     check_init(argc, argv);
     check_run("memory follows load and returns", test_load_moves_memory);
     check_run("weights give sizes", test_weights);
+    check_run("a small change is not on its way", test_reason_of_small_change);
     check_run("a host at rest makes no calls", test_steady);
     check_run("random hosts at rest make no calls", test_random_steady);
     check_run("a frozen balloon is unhelpful, and forgiven", test_frozen_is_unhelpful);
