@@ -244,6 +244,20 @@ static bool kept(const struct scenario_limit *limit, double value)
     return false;
 }
 
+/* Is one value farther from keeping the limit than another? */
+static bool worse(const struct scenario_limit *limit, double value, double than)
+{
+    switch (limit->op) {
+    case LIMIT_AT_MOST:
+        return value > than;
+    case LIMIT_AT_LEAST:
+        return value < than;
+    case LIMIT_EQUAL:
+        return kept(limit, than) && !kept(limit, value);
+    }
+    return false;
+}
+
 static const char *show(enum metric_unit unit, double value, char buf[UNITS_TEXT_SIZE])
 {
     switch (unit) {
@@ -274,20 +288,21 @@ bool outcome_limit(const struct outcome *outcome, size_t index, const char **ret
 {
     const struct scenario *scenario = outcome->scenario;
     const struct scenario_limit *limit = &scenario->limits[index];
+    const char *name = NULL;
+    double value = outcome->host[limit->metric];
 
-    *ret_name = "host";
-    *ret_value = outcome->host[limit->metric];
-    if (limit->guests[0] == '\0')
-        return kept(limit, *ret_value);
-    for (size_t i = 0; i < scenario->guest_count; i++) {
-        if (!scenario_match(limit->guests, scenario->guests[i].name))
+    for (size_t i = 0; i < scenario->guest_count && limit->guests[0]; i++) {
+        double has = outcome->guests[i][limit->metric];
+
+        if (!scenario_match(limit->guests, scenario->guests[i].name)
+            || (name && !worse(limit, has, value)))
             continue;
-        *ret_name = scenario->guests[i].name;
-        *ret_value = outcome->guests[i][limit->metric];
-        if (!kept(limit, *ret_value))
-            return false;
+        name = scenario->guests[i].name;
+        value = has;
     }
-    return true;
+    *ret_name = name ? name : "host";
+    *ret_value = value;
+    return kept(limit, value);
 }
 
 size_t outcome_broken(const struct outcome *outcome, FILE *report)

@@ -37,7 +37,7 @@ void outcome_free(struct outcome *outcome);
 size_t outcome_broken(const struct outcome *outcome, FILE *report);
 
 /* Whether a limit was kept: by the host, or by all guests that it is of. *ret_name and *ret_value:
- * who breaks it, the first, or who was looked at last. */
+ * who is farthest from keeping it. */
 bool outcome_limit(const struct outcome *outcome, size_t index, const char **ret_name,
                    double *ret_value);
 

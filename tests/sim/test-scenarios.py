@@ -115,6 +115,19 @@ def check_policies(scenario, folder):
            "a picture of two policies is refused")
 
 
+def check_worst(folder):
+    """Of a limit for several guests the one that is farthest from keeping it is told."""
+    path = os.path.join(folder, "worst.conf")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write('memory = "2G"\nlength = "1s"\npolicy = "static"\n'
+                   'guests = [ "a, memory=128M", "b, memory=192M", "c, memory=160M" ]\n'
+                   'limits = [ "*, actual<=200M", "*, actual>=100M", "*, actual=192M" ]\n')
+    tap.equal([(limit["of"], limit["value"] // 1024, limit["kept"])
+               for limit in json.loads(simulate(path, "--json").stdout)["limits"]],
+              [("b", 192, True), ("a", 128, True), ("a", 128, False)],
+              "of several guests the worst stands beside a limit")
+
+
 def check_refusals(folder):
     path = os.path.join(folder, "bad.conf")
     with open(path, "w", encoding="utf-8") as file:
@@ -147,6 +160,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         check_picture(demo, folder)
         check_policies(demo, folder)
+        check_worst(folder)
         check_refusals(folder)
     return tap.done()
 
