@@ -77,52 +77,47 @@ static uint64_t spare_kib(const struct round *round, const struct domain *domain
            - domain->want_kib;
 }
 
-static uint64_t add_up_spare(const struct round *round)
+/* Puts those who may have surplus into round->fill, by weight, whatever the priority, each with
+ * what counts of what it wants, and notes what it has beyond that. Returns the sum of the latter,
+ * and how many they are. */
+static uint64_t gather_spare(struct round *round, size_t *ret_n)
 {
     uint64_t spare = 0;
-
-    for (size_t i = 0; i < round->count; i++) {
-        if (may_have_surplus(&round->domains[i]))
-            spare += spare_kib(round, &round->domains[i]);
-    }
-    return spare;
-}
-
-/* Each keeps the same part of what it has, in thousandths. */
-static void keep_spare(struct round *round, uint64_t part)
-{
-    for (size_t i = 0; i < round->count; i++) {
-        struct domain *domain = &round->domains[i];
-
-        if (may_have_surplus(domain))
-            domain->want_kib += spare_kib(round, domain) * part / 1000;
-    }
-}
-
-/* By weight, whatever the priority, up to all that a domain may have or only up to what it has.
- * Returns how many round->fill is for. */
-static size_t fill_spare(struct round *round, uint64_t left_kib, bool only_has)
-{
     size_t n = 0;
 
     for (size_t i = 0; i < round->count; i++) {
         const struct domain *domain = &round->domains[i];
-        uint64_t floor_kib = policy_taxed_kib(round, domain, domain->want_kib);
 
         if (!may_have_surplus(domain))
             continue;
-        left_kib += floor_kib;
-        round->fill[n] = (struct fill_item){
-            .floor_kib = floor_kib,
-            .ceiling_kib =
-                floor_kib
-                + (only_has ? spare_kib(round, domain) : domain->top_kib - domain->want_kib),
-            .weight = domain->limits.weight,
-        };
+        round->fill[n].floor_kib = policy_taxed_kib(round, domain, domain->want_kib);
+        round->fill[n].weight = domain->limits.weight;
+        round->spare_kib[n] = spare_kib(round, domain);
+        spare += round->spare_kib[n];
         round->fill_index[n++] = (uint32_t)i;
     }
+    *ret_n = n;
+    return spare;
+}
+
+/* Each keeps the same part of what it has, in thousandths. */
+static void keep_spare(struct round *round, size_t n, uint64_t part)
+{
+    for (size_t k = 0; k < n; k++)
+        round->domains[round->fill_index[k]].want_kib += round->spare_kib[k] * part / 1000;
+}
+
+/* Up to all that a domain may have, or only up to what it has. */
+static void fill_spare(struct round *round, size_t n, uint64_t left_kib, bool only_has)
+{
+    for (size_t k = 0; k < n; k++) {
+        const struct domain *domain = &round->domains[round->fill_index[k]];
+        uint64_t most_kib = only_has ? round->spare_kib[k] : domain->top_kib - domain->want_kib;
+
+        left_kib += round->fill[k].floor_kib;
+        round->fill[k].ceiling_kib = round->fill[k].floor_kib + most_kib;
+    }
     (void)fill(round->fill, n, left_kib);
-    return n;
 }
 
 static void give_filled(struct round *round, size_t n)
@@ -139,7 +134,7 @@ static bool uneven(const struct round *round, size_t n)
 
     for (size_t k = 0; k < n; k++) {
         const struct domain *domain = &round->domains[round->fill_index[k]];
-        uint64_t has_kib = spare_kib(round, domain);
+        uint64_t has_kib = round->spare_kib[k];
         uint64_t gets_kib = round->fill[k].given_kib - round->fill[k].floor_kib;
 
         if (distance(has_kib, gets_kib) > larger(EVEN_KIB, (domain->want_kib + has_kib) / share))
@@ -172,7 +167,7 @@ static void note_taking(struct round *round)
 static void share_surplus(struct round *round, uint64_t left_kib, uint64_t pool_kib)
 {
     uint64_t least_kib = round->pool_kib;
-    uint64_t spare = add_up_spare(round);
+    uint64_t spare;
     uint64_t quiet_ms;
     size_t n;
 
@@ -180,22 +175,24 @@ static void share_surplus(struct round *round, uint64_t left_kib, uint64_t pool_
         least_kib -= least_kib / POOL_USED_SHARE;
     if (!round->surplus_spread || round->idle_tax == IDLE_TAX_MAX)
         return;
+    spare = gather_spare(round, &n);
     round->taking = spare > 0 && spare + least_kib > left_kib + pool_kib;
     if (round->taking || round->taken_ms == 0)
         note_taking(round);
     quiet_ms = round->now_ms - round->taken_ms;
-    n = quiet_ms >= QUIET_MS || round->taking ? fill_spare(round, left_kib, round->taking) : 0;
+    if (quiet_ms >= QUIET_MS || round->taking)
+        fill_spare(round, n, left_kib, round->taking);
     round->spreading = (quiet_ms >= QUIET_MS && left_kib > spare + round->pool_kib)
                        || (quiet_ms >= even_ms(round) && uneven(round, n));
     if (round->spreading)
         round->spread_ms = round->now_ms;
     round->staying = !round->spreading;
     if (round->taking && round->urgent)
-        keep_spare(round, smaller(left_kib, spare) * 1000 / spare);
+        keep_spare(round, n, smaller(left_kib, spare) * 1000 / spare);
     else if (round->spreading || round->taking)
         give_filled(round, n);
     else
-        keep_spare(round, 1000);
+        keep_spare(round, n, 1000);
 }
 
 static void decide(struct round *round)

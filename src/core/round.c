@@ -21,6 +21,7 @@ void round_free(struct round *round)
     free(round->domains);
     free(round->fill);
     free(round->fill_index);
+    free(round->spare_kib);
     free(round->guard);
     free(round->order);
     free(round->calls);
@@ -73,6 +74,7 @@ static bool make_room(struct round *round)
         return ok;
     round->fill = lengthen(round->fill, sizeof(*round->fill), room, &ok);
     round->fill_index = lengthen(round->fill_index, sizeof(*round->fill_index), room, &ok);
+    round->spare_kib = lengthen(round->spare_kib, sizeof(*round->spare_kib), room, &ok);
     round->guard = lengthen(round->guard, sizeof(*round->guard), room, &ok);
     round->order = lengthen(round->order, sizeof(*round->order), room, &ok);
     round->calls = lengthen(round->calls, sizeof(*round->calls), room, &ok);

@@ -392,6 +392,7 @@ struct round {
      * round */
     struct fill_item *fill;
     uint32_t *fill_index;
+    uint64_t *spare_kib; /* of those in fill: held, or to be held, and not needed */
     struct guard_domain *guard;
     uint32_t *order; /* indices of domains, the highest priority first: given first, cut last */
     struct guard_call *calls;
