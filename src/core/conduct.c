@@ -112,11 +112,6 @@ bool conduct_owes(const struct domain *domain)
     return domain->actual_kib > asked_kib(domain) + TOLERANCE_KIB;
 }
 
-bool conduct_trusted(const struct domain *domain)
-{
-    return domain->conduct.class != CONDUCT_UNHELPFUL && domain->conduct.class != CONDUCT_MALICIOUS;
-}
-
 bool conduct_on_probation(const struct round *round, const struct domain *domain)
 {
     return domain->conduct.forgiven_ms != 0

@@ -14,7 +14,10 @@ bool conduct_owes(const struct domain *domain);
 
 /* True for a domain that is neither unhelpful nor malicious: what it holds is counted on, and it
  * may have more than its guarantee. */
-bool conduct_trusted(const struct domain *domain);
+static inline bool conduct_trusted(const struct domain *domain)
+{
+    return domain->conduct.class != CONDUCT_UNHELPFUL && domain->conduct.class != CONDUCT_MALICIOUS;
+}
 
 /* True for a domain that was forgiven a short time ago: it may have what it needs and no surplus,
  * since one that keeps what it is given would keep that too. */

@@ -133,29 +133,36 @@ static uint64_t top_of(const struct round *round, const struct domain *domain)
     return smaller(larger(domain->actual_kib, domain->min_kib), domain->max_kib);
 }
 
+/* What a domain can reach. The hypervisor gives a dying one nothing: one that cannot end, since
+ * something holds pages of it, takes no more whatever its cap is. */
+static struct guard_domain reach_of(const struct domain *domain)
+{
+    bool dying = domain->phase == PHASE_DYING;
+
+    return (struct guard_domain){
+        .actual_kib = domain->actual_low_kib,
+        .cap_kib = dying ? domain->actual_low_kib : smaller(domain->cap_kib, GUARD_KIB_MAX),
+        .claim_kib = dying ? 0 : domain->claim_kib,
+    };
+}
+
 /* A domain above a maximum that was lowered walks down as pace leads it: to the guard its maximum
- * is where it is, and never more than libxl would take. The hypervisor gives a dying domain
- * nothing: one that cannot end, since something holds pages of it, takes no more whatever its cap
- * is. */
+ * is where it is, and never more than libxl would take. */
 static struct guard_domain as_guard_domain(const struct round *round, const struct domain *domain)
 {
     int64_t min = (int64_t)domain->min_kib - domain->offset_kib;
     int64_t max = (int64_t)domain->max_kib - domain->offset_kib;
     uint64_t most = smaller(max > 0 ? (uint64_t)max : 0, domain->static_max_kib);
-    bool dying = domain->phase == PHASE_DYING;
+    struct guard_domain seen = reach_of(domain);
 
-    return (struct guard_domain){
-        .fixed = !touchable(domain) || round->now_ms < domain->call_retry_ms,
-        .uncounted = !domain->shares,
-        .actual_kib = domain->actual_low_kib,
-        .cap_kib = dying ? domain->actual_low_kib : smaller(domain->cap_kib, GUARD_KIB_MAX),
-        .claim_kib = dying ? 0 : domain->claim_kib,
-        .target_kib = domain->target_kib,
-        .slack_kib = domain->slack_kib,
-        .min_kib = min > 0 ? (uint64_t)min : 0,
-        .max_kib = larger(most, domain->target_kib),
-        .goal_kib = domain->goal_kib,
-    };
+    seen.fixed = !touchable(domain) || round->now_ms < domain->call_retry_ms;
+    seen.uncounted = !domain->shares;
+    seen.target_kib = domain->target_kib;
+    seen.slack_kib = domain->slack_kib;
+    seen.min_kib = min > 0 ? (uint64_t)min : 0;
+    seen.max_kib = larger(most, domain->target_kib);
+    seen.goal_kib = domain->goal_kib;
+    return seen;
 }
 
 static struct guard_host as_guard_host(const struct round *round)
@@ -277,8 +284,8 @@ static void reckon(struct round *round)
     round->promised_kib = 0;
     for (size_t i = 0; i < round->count; i++) {
         struct domain *domain = &round->domains[i];
-        struct guard_domain as_seen = as_guard_domain(round, domain);
-        uint64_t untaken = guard_untaken_kib(&as_seen, as_seen.cap_kib);
+        const struct guard_domain reach = reach_of(domain);
+        uint64_t untaken = guard_untaken_kib(&reach, reach.cap_kib);
 
         round->promised_kib += untaken;
         domain->shares =
@@ -320,22 +327,24 @@ static void guard(struct round *round)
 {
     struct guard_host host = as_guard_host(round);
 
-    for (size_t k = 0; k < round->count; k++)
-        round->guard[k] = as_guard_domain(round, &round->domains[round->order[k]]);
+    for (size_t k = 0; k < round->count; k++) {
+        struct domain *domain = &round->domains[round->order[k]];
+
+        domain->grant_kib = domain->target_kib;
+        round->guard[k] = as_guard_domain(round, domain);
+    }
     round->call_count = guard_plan(&host, round->guard, round->count, round->calls);
     round->waiting = false;
     round->missing = false;
     for (size_t k = 0; k < round->count; k++) {
         const struct guard_domain *planned = &round->guard[k];
-        struct domain *domain = &round->domains[round->order[k]];
 
-        domain->grant_kib = domain->target_kib;
         if (planned->fixed)
             continue;
         if (planned->grant_cap_kib + GUARD_STEP_KIB > planned->goal_kib + planned->slack_kib)
             continue;
         round->waiting = true;
-        round->missing |= planned->grant_cap_kib < domain->core_kib;
+        round->missing |= planned->grant_cap_kib < round->domains[round->order[k]].core_kib;
     }
     for (size_t c = 0; c < round->call_count; c++)
         round->domains[round->order[round->calls[c].index]].grant_kib = round->calls[c].target_kib;
