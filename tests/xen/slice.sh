@@ -16,16 +16,8 @@ rest_mib=136 # what an idle guest needs, with room to grow, at the most
 
 # --- helpers of these tests -----------------------------------------------------------------------
 
-# equal NAME...: they hold the same
-equal() {
-    equal_to=$(actual "$1")
-    for guest in "$@"; do
-        near "$guest" "$(actual "$guest")" "$equal_to" || return 1
-    done
-}
-
-# spread NAME...: equal to an eighth, for less of which nothing is moved that nobody needs; and no more lies
-# idle than the reserve and the pool
+# spread NAME...: they hold the same to an eighth, for less of which nothing is moved that nobody needs; and
+# no more lies idle than the reserve and the pool
 spread() {
     for guest in "$@"; do
         at_least "$guest" "$(actual "$guest")" $(($(actual "$1") * 7 / 8)) &&
@@ -34,9 +26,11 @@ spread() {
     at_most "free memory" "$(host_free)" $(((reserve_mib + pool_mib + 32) * 1024))
 }
 
-# eased NAME...: they have what they need and no more, which is the same for all
+# eased NAME...: they have what they need and no more
 eased() {
-    equal "$@" && at_most "what $1 holds" "$(actual "$1")" $((rest_mib * 1024))
+    for guest in "$@"; do
+        holds_at_most "$guest" $((rest_mib * 1024)) || return 1
+    done
 }
 
 # twice A B: B holds twice what A holds
