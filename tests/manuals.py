@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 
 sys.dont_write_bytecode = True
 BUILD = os.environ.get("top_builddir", os.getcwd())
@@ -111,6 +112,25 @@ def check_config():
     equal(settings | limits, described, "ballast.conf: settings and limits")
 
 
+def check_scenario():
+    """What `ballast simulate` says that it knows, when it is given what it does not."""
+    manual = pod("ballast-scenario")
+    with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
+        file.write('none=1\nguests=["a, none=1"]\nevents=["1s, a, none"]\nlimits=["none=1"]\n')
+        file.flush()
+        told = subprocess.run([os.path.join(BUILD, "ballast"), "simulate", file.name],
+                              stderr=subprocess.PIPE, text=True, timeout=60, check=False).stderr
+    for title, said, besides in [("THE HOST", "is not known; expected", set()),
+                                 ("GUESTS", "is not known of a guest; expected", set()),
+                                 ("EVENTS", "one of", {"every", "jitter", "over", "for"}),
+                                 ("LIMITS", "is not measured; expected", set())]:
+        line = re.search(rf"{said} (.*)", told)
+        items_of = re.findall(r"^=item (.*)$", section(manual, 1, title), re.M)
+        equal(set(re.findall(r"[a-z][a-z0-9_-]*", line.group(1) if line else "")) | besides,
+              {word for item in items_of for word in re.findall(r"B<([a-z0-9_-]+)>", item)},
+              f"ballast-scenario: {title.lower()}")
+
+
 def check_reasons():
     """The words that the source has."""
     with open(os.path.join(SOURCE, "src", "core", "round.c"), encoding="utf-8") as file:
@@ -134,6 +154,7 @@ check_ballastd()
 check_ballast()
 check_ballast_guest()
 check_config()
+check_scenario()
 check_reasons()
 check_syntax()
 print(f"1..{count}")
