@@ -249,6 +249,7 @@ static void test_hand_over(void)
     model_add(&model, 8, 0, 512 * MIB, 0)->phase = PHASE_BUILDING;
     model_round(&model);
     CHECK_EQ(get(other)->state, RESERVATION_TAKEN);
+    CHECK_EQ(get(other)->until_ms, model.engine.round.now_ms + 20000); /* its time begins anew */
     done();
 }
 
@@ -451,6 +452,40 @@ static void test_random(void)
     }
 }
 
+/* What one uses and cannot let go is known to be kept once that has shown. */
+static void test_stalled(void)
+{
+    struct reserve_report report;
+    uint64_t id;
+
+    begin(1080, 5);
+    model.guests[0].used_kib = 180 * MIB;
+    model.guests[0].frozen = true;
+    id = ask(1080 - 80 - 5 * (MIN_MIB + 1), 1080 - 80 - 5 * (MIN_MIB + 1), NULL);
+    CHECK(wait_for(id) < 15000);
+    CHECK_EQ(get(id)->end, END_IMPOSSIBLE);
+    reserve_report(&model.engine.round, get(id), &report);
+    CHECK_EQ(report.holders[0].why, HOLDS_STALLED);
+    CHECK_EQ(report.holders[0].keeps_kib, 180 * MIB);
+    done();
+}
+
+/* A daemon that is started anew sees all domains for the first time: one that was there when a
+ * reservation for its name was made is not what that is for. */
+static void test_name_of_one_that_was_there(void)
+{
+    uint64_t id;
+
+    begin(1080, 5);
+    id = ask(100, 100, "vm1");
+    (void)wait_for(id);
+    CHECK_EQ(get(id)->state, RESERVATION_READY);
+    round_find(&model.engine.round, 1)->appeared = false;
+    model_round(&model);
+    CHECK_EQ(get(id)->state, RESERVATION_READY);
+    done();
+}
+
 int main(int argc, char **argv)
 {
     check_init(argc, argv);
@@ -458,9 +493,11 @@ int main(int argc, char **argv)
     check_run("one that cannot be met is answered at once, with names", test_impossible);
     check_run("... and costs nobody anything", test_impossible_costs_nothing);
     check_run("a refuser holds nothing up", test_refuser);
+    check_run("what is in use is not counted on for ever", test_stalled);
     check_run("a range takes what is not needed", test_range);
     check_run("first come, first served", test_queue);
     check_run("a new domain takes it over", test_hand_over);
+    check_run("one that was there does not", test_name_of_one_that_was_there);
     check_run("one that reboots does not", test_reboot);
     check_run("nor does one that died end it", test_zombie);
     check_run("little, taken from many", test_crumbs);
