@@ -201,20 +201,27 @@ out:
     return r;
 }
 
-static int configure(const struct scenario *scenario, const char *policy, struct config *ret_config)
+static int set_policy(struct config *config, const char *policy)
 {
     char error[300];
+    int r = config_set(config, NULL, "policy", policy, error, sizeof(error));
+
+    if (r == 0)
+        r = external_check(config->policy, false, error, sizeof(error));
+    if (r < 0)
+        fprintf(stderr, "ballast: %s\n", error);
+    return r;
+}
+
+static int configure(const struct scenario *scenario, const char *policy, struct config *ret_config)
+{
     int r = scenario_config(scenario, ret_config);
 
     if (r < 0)
         return r;
-    r = config_set(ret_config, NULL, "policy", policy, error, sizeof(error));
-    if (r == 0)
-        r = external_check(ret_config->policy, false, error, sizeof(error));
-    if (r < 0) {
-        fprintf(stderr, "ballast: %s\n", error);
+    r = set_policy(ret_config, policy);
+    if (r < 0)
         config_free(ret_config);
-    }
     return r;
 }
 
@@ -275,6 +282,23 @@ static bool parse_seed(const char *text, uint64_t *ret_seed)
     return true;
 }
 
+/* One that there is not is told of before any runs. */
+static bool add_policy(struct options *options, const char *policy)
+{
+    struct config config;
+    int r;
+
+    if (options->policy_count == POLICIES_MAX) {
+        fprintf(stderr, "ballast: expected at most %d policies\n", POLICIES_MAX);
+        return false;
+    }
+    config_init(&config);
+    r = set_policy(&config, policy);
+    config_free(&config);
+    options->policies[options->policy_count++] = policy;
+    return r == 0;
+}
+
 int simulate_main(int argc, char **argv)
 {
     static const struct option table[] = {
@@ -300,11 +324,8 @@ int simulate_main(int argc, char **argv)
             options.json = true;
             break;
         case 'p':
-            if (options.policy_count == POLICIES_MAX) {
-                fprintf(stderr, "ballast: expected at most %d policies\n", POLICIES_MAX);
+            if (!add_policy(&options, optarg))
                 return EXIT_USAGE;
-            }
-            options.policies[options.policy_count++] = optarg;
             break;
         case 'h':
             fputs(help_text, stdout);

@@ -105,7 +105,7 @@ def check_fallback():
     tap.ok("/bin/false: did not decide" in dead.stderr and "ended with status 1" in dead.stderr,
            "... and that is told")
     result = simulate("--policy", "external:none/such", DEMO)
-    tap.ok(result.returncode == 1 and "No such file" in result.stderr, "no program is an error")
+    tap.ok(result.returncode == 2 and "No such file" in result.stderr, "no program is an error")
 
 
 def tables(text, title):

@@ -136,8 +136,9 @@ def check_refusals(folder):
     result = simulate(path)
     tap.ok(result.returncode == 1 and f"{path}:4: seed 1: limit" in result.stderr,
            "a broken limit is told of, and the exit status is 1")
-    result = simulate(path, "--policy", "none-such")
-    tap.ok(result.returncode == 1 and "policy" in result.stderr, "an unknown policy is refused")
+    result = simulate(path, "--policy", "static", "--policy", "none-such")
+    tap.ok(result.returncode == 2 and "none-such" in result.stderr and not result.stdout,
+           "an unknown policy is refused before any runs")
     with open(path, "w", encoding="utf-8") as file:
         file.write('memory = "1Q"\nguests = [ "a, memory=128M, colour=red" ]\n')
     result = simulate(path)
