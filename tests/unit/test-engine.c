@@ -351,6 +351,30 @@ static void test_untouched(void)
     model_free_all(&model);
 }
 
+/* The hypervisor gives a dying domain nothing: what its cap would allow is there for others. */
+static void test_dying_takes_nothing(void)
+{
+    static const struct {
+        enum domain_phase phase;
+        uint64_t reach_mib;
+    } cases[] = { { PHASE_PAUSED, 500 }, { PHASE_DYING, 200 } };
+
+    for (size_t i = 0; i < 2; i++) {
+        struct model model;
+
+        model_init(&model, 1000 * MIB);
+        model_add(&model, 0, 200 * MIB, 1024 * MIB, 90 * MIB);
+        model_add(&model, 1, 200 * MIB, 1024 * MIB, 90 * MIB);
+        model.guests[0].cap_kib = 500 * MIB;
+        model.guests[0].phase = cases[i].phase;
+        model_round(&model);
+        CHECK_EQ(model.engine.round.headroom_kib,
+                 (int64_t)(1000 - cases[i].reach_mib - 201) * MIB - (int64_t)model.reserve_kib);
+        CHECK_EQ(model.guests[0].calls, 0);
+        model_free_all(&model);
+    }
+}
+
 /* Minimums that do not fit: the operator is told, the lowest priority goes short. */
 static void test_minimums_do_not_fit(void)
 {
@@ -462,6 +486,7 @@ int main(int argc, char **argv)
     check_run("a call that fails is paced", test_failing_call_is_paced);
     check_run("calls that fail", test_failing_calls);
     check_run("paused and half-built domains are left alone", test_untouched);
+    check_run("a dying domain takes nothing", test_dying_takes_nothing);
     check_run("minimums that do not fit", test_minimums_do_not_fit);
     check_run("the grace of a new domain", test_grace);
     check_run("random hosts keep the promise", test_random_hosts);
