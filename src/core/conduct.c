@@ -613,7 +613,9 @@ static void judge(struct round *round, struct domain *domain)
 void conduct_judge(struct round *round)
 {
     for (size_t i = 0; i < round->count; i++) {
-        round_fetch_ahead(round, i, 0, offsetof(struct domain, demand));
+        round_fetch_ahead(round, i, 0, offsetof(struct domain, conduct.since_ms));
+        round_fetch_ahead(round, i, offsetof(struct domain, rest_ms),
+                          offsetof(struct domain, started_ms));
         judge(round, &round->domains[i]);
     }
 }

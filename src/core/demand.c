@@ -507,8 +507,8 @@ void demand_estimate(struct round *round)
     for (size_t i = 0; i < round->count; i++) {
         struct domain *domain = &round->domains[i];
 
-        round_fetch_ahead(round, i, offsetof(struct domain, demand),
-                          sizeof(domain->demand) + sizeof(domain->post));
+        round_fetch_ahead(round, i, offsetof(struct domain, demand.calm),
+                          offsetof(struct domain, post.report));
         domain->insists = false;
         if (!domain->managed)
             ask(domain, domain->actual_kib);

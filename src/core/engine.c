@@ -435,7 +435,8 @@ static void close_accounts(struct round *round)
         struct domain *domain = &round->domains[i];
         enum reason reason = reason_of(round, domain);
 
-        round_fetch_ahead(round, i, offsetof(struct domain, bill), sizeof(domain->bill));
+        round_fetch_ahead(round, i, offsetof(struct domain, bill),
+                          offsetof(struct domain, recalled));
         keep_account(round, domain);
         if (reason != domain->reason && domain->reasoned)
             round_tell(round, EVENT_REASON, domain, reason_text(reason));

@@ -24,7 +24,6 @@ enum dialect {
 struct post {
     enum dialect dialect; /* of the last good post */
     uint32_t lies;        /* of our dialect: posts that could be read and said what cannot be */
-    uint64_t lie_seq;     /* of the last of these */
     bool bad;           /* the last post did not parse; the one before it is not believed either */
     uint64_t at_ms;     /* when the last good post was read */
     uint64_t held_kib;  /* what the domain held then */
@@ -32,6 +31,7 @@ struct post {
     uint64_t cache_kib; /* the active part of the droppable cache */
     uint64_t minimum_kib; /* a floor of its own, of one that sizes itself; 0: none */
     uint64_t wish_kib;    /* the size it asks for then, also above held_kib; 0: none */
+    uint64_t lie_seq;     /* of the last of the lies */
     struct report report; /* REPORT_ABSENT where the dialect does not say */
 };
 
