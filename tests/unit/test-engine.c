@@ -279,6 +279,7 @@ static void test_lowered_maximum(void)
 static void test_failing_call_is_paced(void)
 {
     struct model model;
+    char error[128];
 
     model_init(&model, 2000 * MIB);
     model_add(&model, 0, 256 * MIB, 1024 * MIB, 400 * MIB)->fail = -EINVAL;
@@ -287,6 +288,15 @@ static void test_failing_call_is_paced(void)
     model.guests[0].fail = 0;
     model_run(&model, 60000);
     CHECK(model.guests[0].actual_kib > 400 * MIB);
+
+    /* Once a call went well, the pauses begin anew. */
+    model.guests[0].fail = -EINVAL;
+    model.guests[0].calls = 0;
+    CHECK_EQ(config_set(&model.engine.config, model_domain(&model, 0), "max", "300M", error,
+                        sizeof(error)),
+             0);
+    model_run(&model, 3000);
+    CHECK(model.guests[0].calls >= 3);
     model_free_all(&model);
 }
 
