@@ -41,10 +41,10 @@ static void test_cache(void)
 
     CHECK_EQ(post_take_ballast(&post,
                                text("v=1 seq=1 total_kib=200000 available_kib=5000 "
-                                    "active_file_kib=20000"),
+                                    "active_file_kib=20000 balloon_current_kib=200000"),
                                HELD, 1),
              0);
-    CHECK_EQ(post.cache_kib, 5000);
+    CHECK_EQ(post.cache_kib, 5000); /* of the 67144 that it holds and does not use */
     CHECK_EQ(
         post_take_ballast(&post, text("v=1 seq=2 total_kib=200000 available_kib=5000"), HELD, 1),
         0);
