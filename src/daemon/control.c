@@ -164,7 +164,7 @@ int control_reload(struct control *control, char *error, size_t error_size)
     int r;
 
     if (!control->config_file) {
-        snprintf(error, error_size, "started without a configuration file: nothing to reload");
+        snprintf(error, error_size, "the configuration is of the scenario: nothing to reload");
         return -ENOENT;
     }
     report = open_memstream(&text, &size);

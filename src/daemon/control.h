@@ -21,7 +21,7 @@
 
 struct control {
     struct engine *engine;   /* not owned */
-    const char *config_file; /* not owned; NULL: the defaults, nothing to reload */
+    const char *config_file; /* not owned; NULL: of the scenario, nothing to reload */
     uint64_t started_ms;     /* on the host's clock */
 
     /* What a request asked for, to be done and cleared by the caller after it was answered. */

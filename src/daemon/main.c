@@ -37,7 +37,7 @@ struct options {
 
 /* What outlives the start, in the order in which it was made. */
 struct state {
-    char *config_file; /* absolute, since we leave the directory; NULL: the defaults */
+    char *config_file; /* absolute, since we leave the directory; NULL: of the scenario */
     char *socket_path;
     char *pid_path;
     struct scenario scenario;
@@ -96,6 +96,7 @@ static int read_options(int argc, char **argv, struct options *options)
         { NULL, 0, NULL, 0 },
     };
     int64_t seed = 1;
+    bool has_seed = false;
     int option;
 
     *options = (struct options){ .socket = SOCKET_PATH };
@@ -127,6 +128,7 @@ static int read_options(int argc, char **argv, struct options *options)
                 fprintf(stderr, "ballastd: --seed %s: expected a whole number\n", optarg);
                 return EXIT_USAGE;
             }
+            has_seed = true;
             break;
         case VERBOSE:
             options->verbose = true;
@@ -143,6 +145,10 @@ static int read_options(int argc, char **argv, struct options *options)
         }
     }
     options->seed = (uint64_t)seed;
+    if (has_seed && !options->scenario) {
+        fputs("ballastd: --seed is the seed of a scenario; expected --scenario, too\n", stderr);
+        return EXIT_USAGE;
+    }
     if (optind < argc) {
         fprintf(stderr, "ballastd: unexpected argument '%s'\nTry 'ballastd --help'.\n",
                 argv[optind]);
@@ -169,8 +175,8 @@ static int remember_paths(const struct options *options, struct state *state)
 {
     const char *config = options->config;
 
-    /* The scenario carries its own configuration, and without a file all is at its default. */
-    if (!config && !options->scenario && access(CONFIG_FILE, F_OK) == 0)
+    /* The scenario carries its own configuration. */
+    if (!config && !options->scenario)
         config = CONFIG_FILE;
     if (config && !(state->config_file = absolute(config)))
         return -ENOMEM;
@@ -178,6 +184,12 @@ static int remember_paths(const struct options *options, struct state *state)
         return -ENOMEM;
     state->socket_path = absolute(options->socket);
     return state->socket_path ? 0 : -ENOMEM;
+}
+
+/* Without a file at the default place all is at its default; one that comes is read by a reload. */
+static bool built_in(const struct options *options)
+{
+    return !options->config && !options->scenario && access(CONFIG_FILE, F_OK) < 0;
 }
 
 static int read_scenario_config(const struct options *options, struct state *state)
@@ -201,20 +213,21 @@ static int read_config(const struct options *options, struct state *state)
         r = scenario_read(options->scenario, stderr, &state->scenario);
     if (r < 0)
         return r;
+    if (built_in(options)) {
+        config_init(&state->config);
+        return 0;
+    }
     if (state->config_file)
         return config_read(state->config_file, stderr, &state->config);
-    if (options->scenario)
-        return read_scenario_config(options, state);
-    config_init(&state->config);
-    return 0;
+    return read_scenario_config(options, state);
 }
 
 static void say_checked(const struct options *options, const struct state *state)
 {
-    if (state->config_file)
-        printf("%s: no faults\n", state->config_file);
-    else if (!options->scenario)
+    if (built_in(options))
         printf("%s: not there; all is at its default\n", CONFIG_FILE);
+    else if (state->config_file)
+        printf("%s: no faults\n", state->config_file);
     if (options->scenario)
         printf("%s: no faults\n", options->scenario);
 }
@@ -278,9 +291,9 @@ static int serve(const struct options *options, struct state *state)
         service_lock_memory();
         log_notice("ballastd %s on %s, policy %s, configuration %s%s", PACKAGE_VERSION,
                    state->host->ops->name, daemon->engine.config.policy,
-                   state->config_file  ? state->config_file
-                   : options->scenario ? "of the scenario"
-                                       : "built in",
+                   built_in(options)    ? "built in"
+                   : state->config_file ? state->config_file
+                                        : "of the scenario",
                    options->dry_run ? ", dry run" : "");
         service_ready();
         r = daemon_run(daemon);

@@ -459,6 +459,9 @@ def checks():
         run = subprocess.run(daemon.command(*arguments), stderr=subprocess.PIPE, text=True,
                              timeout=PATIENCE, check=False)
         tap.ok(run.returncode == 2 and run.stderr, f"ballastd {' '.join(arguments)}: an error")
+    run = subprocess.run([daemon.command()[0], "--seed", "1"], stderr=subprocess.PIPE, text=True,
+                         timeout=PATIENCE, check=False)
+    tap.ok(run.returncode == 2 and "--scenario" in run.stderr, "a seed without a scenario: an error")
 
 
 def dry_run():

@@ -2,7 +2,7 @@
 # What domains go through, and what operators do with them, while memory moves between them.
 . /test/lib.sh
 
-plan=72
+plan=74
 host_mib=1280
 dom0_mib=256
 swap_disks=3
@@ -305,6 +305,17 @@ test_no_memory() {
     at_rest two
 }
 
+# --- a configuration that comes late --------------------------------------------------------------
+
+test_late_file() {
+    daemon stop
+    mv /etc/xen/ballast.conf /etc/xen/later.conf
+    check "without a configuration the daemon starts" daemon start
+    mv /etc/xen/later.conf /etc/xen/ballast.conf
+    daemon reload
+    check "one that comes later is taken in" within 30 is one min_kib $((min_mib * 1024))
+}
+
 # --- at every sample ------------------------------------------------------------------------------
 
 # A guest that boots again starts its agent again.
@@ -322,4 +333,4 @@ test_promise() {
     check "no guest fell below its minimum, or lost a process" kept_working
 }
 
-run_groups before reserve pause save ends clock slow_store disk no_memory promise store_ends
+run_groups before reserve pause save ends clock slow_store disk no_memory promise late_file store_ends
