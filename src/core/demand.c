@@ -10,9 +10,9 @@
 #define MARGIN_KIB 24576
 #define MARGIN_SHARE 8
 
-/* Where another swaps and waits, who has no swap left loses a process: he has so many times the
- * room. With no more than the others guests lost one that grew by 25 to 50 MiB/s (measured). */
-#define MARGIN_NO_SWAP 2
+/* Where another swaps and waits, who has no swap left loses a process: with no more room than the
+ * others guests lost one that grew by 25 to 50 MiB/s (measured). */
+#define MARGIN_NO_SWAP_KIB (2 * MARGIN_KIB)
 
 /* Who has less than this part of it is given that, whoever has the memory; who has more keeps that.
  * Were each always given all of it, a rise of one would have all the others give, and take back
@@ -86,10 +86,10 @@ static uint64_t per_second(uint64_t now, uint64_t before, uint64_t elapsed_ms)
     return (now - before) * 1000 / elapsed_ms;
 }
 
-/* Of one that posts its swap and could not have its room to grow from there. */
-static bool cannot_swap(const struct post *post, uint64_t room_kib)
+/* By the swap that it posts; of the other dialects it is not known. */
+static bool cannot_swap(const struct post *post)
 {
-    return post->report.swap_free_kib != REPORT_ABSENT && post->report.swap_free_kib < room_kib;
+    return post->report.swap_free_kib != REPORT_ABSENT && post->report.swap_free_kib < MARGIN_KIB;
 }
 
 /* One that sizes itself asks beyond what it uses for all its room to grow. */
@@ -97,7 +97,7 @@ static uint64_t margin_kib(const struct post *post)
 {
     uint64_t said_kib = post->used_kib + post->cache_kib;
     uint64_t asked_kib = post->wish_kib > said_kib ? post->wish_kib - said_kib : 0;
-    uint64_t room_kib = larger(MARGIN_KIB, post->used_kib / MARGIN_SHARE);
+    uint64_t least_kib = cannot_swap(post) ? MARGIN_NO_SWAP_KIB : MARGIN_KIB;
 
     switch (post->dialect) {
     case DIALECT_XENSERVER:
@@ -107,9 +107,7 @@ static uint64_t margin_kib(const struct post *post)
     case DIALECT_SELFBALLOON:
         return 0;
     default:
-        if (cannot_swap(post, room_kib))
-            room_kib *= MARGIN_NO_SWAP;
-        return larger(asked_kib, room_kib);
+        return larger(asked_kib, larger(least_kib, post->used_kib / MARGIN_SHARE));
     }
 }
 

@@ -299,7 +299,7 @@ static void test_spare(void)
     round_free(&round);
 }
 
-/* Who has no swap left to wait with gets twice the room to grow. */
+/* Who has no swap left to wait with gets more room to grow, unless he is large and has it anyway. */
 static void test_no_swap(void)
 {
     struct round round;
@@ -308,14 +308,18 @@ static void test_no_swap(void)
     post(&round, domain, 200 * MIB, 0);
     CHECK_EQ(domain->demand.margin_kib, 25 * MIB);
     domain->post.report.swap_total_kib = 64 * MIB;
-    domain->post.report.swap_free_kib = 25 * MIB;
+    domain->post.report.swap_free_kib = 24 * MIB;
     domain->post.at_ms = ++round.now_ms;
     demand_estimate(&round);
     CHECK_EQ(domain->demand.margin_kib, 25 * MIB);
     domain->post.report.swap_free_kib--;
     domain->post.at_ms = ++round.now_ms;
     demand_estimate(&round);
-    CHECK_EQ(domain->demand.margin_kib, 50 * MIB);
+    CHECK_EQ(domain->demand.margin_kib, 48 * MIB);
+    domain->post.used_kib = 480 * MIB;
+    domain->post.at_ms = ++round.now_ms;
+    demand_estimate(&round);
+    CHECK_EQ(domain->demand.margin_kib, 60 * MIB);
     round_free(&round);
 }
 
