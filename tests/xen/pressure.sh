@@ -224,7 +224,7 @@ take_at_once() {
 
 # With its memory it gave up what it does not use, and hardly noticed. On a busy machine a guest may miss
 # a page that it uses, wait long for it, use none of the others meanwhile, and so lose those, too: then it is
-# tried again.
+# tried again (README.md).
 tries=5
 stall_most=350
 
