@@ -528,6 +528,9 @@ static void watch_posts(struct round *round, struct domain *domain)
         offend(round, domain, "reports what cannot be, again and again");
     if (too_many(&conduct->floods, round->now_ms, floods, FLOODS, FLOODS_MS))
         offend(round, domain, "floods the store and does not stop");
+    else if (floods > 0 && conduct->floods.count == floods && conduct->class != CONDUCT_MALICIOUS)
+        round_tell(round, EVENT_FLOOD, domain,
+                   "floods the store: for a while it is read once a second");
 }
 
 /* ---- the whole ---- */

@@ -381,11 +381,12 @@ const char *reason_text(enum reason reason)
 const char *event_name(enum event_kind kind)
 {
     static const char *const names[] = {
-        [EVENT_DOMAIN_NEW] = "DOMAIN_NEW", [EVENT_DOMAIN_GONE] = "DOMAIN_GONE",
-        [EVENT_CONDUCT] = "CONDUCT",       [EVENT_REASON] = "REASON",
-        [EVENT_BAD_POST] = "BAD_POST",     [EVENT_MINIMUMS] = "MINIMUMS",
-        [EVENT_HEADROOM] = "HEADROOM",     [EVENT_CALL_FAILED] = "CALL_FAILED",
-        [EVENT_POLICY] = "POLICY",         [EVENT_RESERVATION] = "RESERVATION",
+        [EVENT_DOMAIN_NEW] = "DOMAIN_NEW",   [EVENT_DOMAIN_GONE] = "DOMAIN_GONE",
+        [EVENT_CONDUCT] = "CONDUCT",         [EVENT_REASON] = "REASON",
+        [EVENT_BAD_POST] = "BAD_POST",       [EVENT_FLOOD] = "FLOOD",
+        [EVENT_MINIMUMS] = "MINIMUMS",       [EVENT_HEADROOM] = "HEADROOM",
+        [EVENT_CALL_FAILED] = "CALL_FAILED", [EVENT_POLICY] = "POLICY",
+        [EVENT_RESERVATION] = "RESERVATION",
     };
 
     return names[kind];

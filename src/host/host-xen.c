@@ -156,8 +156,6 @@ static void count_event(struct host_xen *xen, uint32_t domid, uint64_t now)
     }
     if (++watched->events <= FLOOD_EVENTS || watched->muted)
         return;
-    log_warning("domain %" PRIu32 " floods the store: it is read once a second for %d s", domid,
-                MUTE_MS / 1000);
     unwatch_domain(xen, domid);
     watched->floods++;
     watched->muted = true;

@@ -155,6 +155,9 @@ def check_flood(host, store):
         if i % 4 == 0:
             host.play(f"write {SILENT} {STATS} {GOOD.replace('seq=1', f'seq={i + 1}')}")
     host.needs(2, 200 * MIB)
+    told = [event["data"]["domid"] for event in host.execute("query-events")
+            if event["event"] == "FLOOD"]
+    tap.ok(told == [SILENT], f"{store}: a flood is told, once: {told}")
     wait_for(lambda: host.row(2, "need_kib") < 300 * MIB)
     host.needs(2, 400 * MIB)
     tap.ok(wait_for(lambda: host.domains()[2][0] >= 400 * MIB),

@@ -662,6 +662,42 @@ static void test_lies_and_floods(void)
     round_free(&round);
 }
 
+static size_t events_of(const struct round *round, enum event_kind kind)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < round->event_count; i++)
+        count += round->events[i].kind == kind;
+    return count;
+}
+
+/* Not of each flood, and no longer once it is malicious: that is told by itself. */
+static void test_a_flood_is_told_once(void)
+{
+    struct round round;
+    struct domain *domain = at_rest(&round);
+    size_t before = round.event_count;
+
+    CHECK_EQ(events_of(&round, EVENT_FLOOD), 0);
+    for (int i = 0; i < 4; i++) {
+        domain->floods++;
+        pass(&round, 31000);
+        CHECK_EQ(events_of(&round, EVENT_FLOOD), 1);
+    }
+    pass(&round, 300000);
+    domain->floods++;
+    pass(&round, 100);
+    CHECK_EQ(events_of(&round, EVENT_FLOOD), 2);
+    for (int i = 0; i < 20; i++) {
+        domain->floods++;
+        pass(&round, 31000);
+    }
+    CHECK_EQ(domain->conduct.class, CONDUCT_MALICIOUS);
+    CHECK_EQ(events_of(&round, EVENT_FLOOD), 2);
+    CHECK_EQ(round.event_count - before, 3);
+    round_free(&round);
+}
+
 /* No flag is for ever; but it takes long, and longer the second time. */
 static void test_penance(void)
 {
@@ -810,6 +846,7 @@ int main(int argc, char **argv)
     check_run("what looks like taking and is not", test_no_taking);
     check_run("domain 0 is trusted", test_domain_0_is_trusted);
     check_run("lies and floods, again and again", test_lies_and_floods);
+    check_run("a flood is told once in a while", test_a_flood_is_told_once);
     check_run("penance is long, and longer the second time", test_penance);
     check_run("the innocent are not accused", test_innocent);
     return check_done();
