@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* ballast: the daemon's client. */
 
-#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -79,7 +78,7 @@ int client_options(int argc, char **argv, const char *help, int arguments_max, b
     return -1;
 }
 
-static int run(int argc, char **argv)
+static int run_subcommand(int argc, char **argv)
 {
     for (size_t i = 0; i < SUBCOMMAND_COUNT; i++)
         if (!strcmp(subcommands[i].name, argv[0]))
@@ -88,16 +87,8 @@ static int run(int argc, char **argv)
     return client_try_help("");
 }
 
-/* What could not be written, to a full disk say, was not shown. */
-static int shown(int status)
-{
-    if (fflush(stdout) == 0 && !ferror(stdout))
-        return status;
-    fprintf(stderr, "ballast: the output cannot be written: %s\n", strerror(errno));
-    return EXIT_FAILURE;
-}
-
-int main(int argc, char **argv)
+/* Returns the exit status. */
+static int run(int argc, char **argv)
 {
     static const struct option table[] = {
         { "socket", required_argument, NULL, 's' },
@@ -107,7 +98,6 @@ int main(int argc, char **argv)
     };
     int option;
 
-    descriptors_fill();
     while ((option = getopt_long(argc, argv, "+", table, NULL)) != -1) {
         switch (option) {
         case 's':
@@ -115,10 +105,10 @@ int main(int argc, char **argv)
             break;
         case 'h':
             print_help();
-            return shown(EXIT_SUCCESS);
+            return EXIT_SUCCESS;
         case 'v':
             puts("ballast " PACKAGE_VERSION);
-            return shown(EXIT_SUCCESS);
+            return EXIT_SUCCESS;
         default:
             return client_try_help("");
         }
@@ -127,5 +117,11 @@ int main(int argc, char **argv)
         fputs("ballast: a command is missing\n", stderr);
         return client_try_help("");
     }
-    return shown(run(argc - optind, argv + optind));
+    return run_subcommand(argc - optind, argv + optind);
+}
+
+int main(int argc, char **argv)
+{
+    descriptors_fill();
+    return descriptors_shown("ballast", run(argc, argv));
 }

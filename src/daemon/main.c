@@ -330,13 +330,13 @@ static void free_state(struct state *state)
     free(state->config_file);
 }
 
-int main(int argc, char **argv)
+/* Returns the exit status. */
+static int ballastd(int argc, char **argv)
 {
     struct state state = { .host_fd = -1, .pid_fd = -1, .listen_fd = -1 };
     struct options options;
     int r;
 
-    descriptors_fill();
     r = read_options(argc, argv, &options);
     if (r >= 0)
         return r;
@@ -357,4 +357,10 @@ int main(int argc, char **argv)
     }
     free_state(&state);
     return r == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+int main(int argc, char **argv)
+{
+    descriptors_fill();
+    return descriptors_shown("ballastd", ballastd(argc, argv));
 }

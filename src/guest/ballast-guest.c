@@ -245,9 +245,10 @@ static int print_once(const struct procfs *procfs)
         report.seq = 1;
         r = report_format(&report, text, sizeof(text));
     }
-    if (r >= 0 && (puts(text) < 0 || fflush(stdout) != 0))
-        r = -errno;
-    return r < 0 ? r : 0;
+    if (r < 0)
+        return r;
+    puts(text);
+    return 0;
 }
 
 static int post_once(const struct procfs *procfs)
@@ -271,7 +272,8 @@ static int fail(const char *what, int r)
     return EXIT_FAILURE;
 }
 
-int main(int argc, char **argv)
+/* Returns the exit status. */
+static int ballast_guest(int argc, char **argv)
 {
     static const struct option options[] = {
         { "selfballoon", no_argument, NULL, 's' }, { "once", no_argument, NULL, 'o' },
@@ -288,7 +290,6 @@ int main(int argc, char **argv)
     int option;
     int r;
 
-    descriptors_fill();
     while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
         switch (option) {
         case 'h':
@@ -331,4 +332,10 @@ int main(int argc, char **argv)
     run(&procfs);
     procfs_close(&procfs);
     return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    descriptors_fill();
+    return descriptors_shown("ballast-guest", ballast_guest(argc, argv));
 }

@@ -8,4 +8,9 @@
  * writing to the others goes on failing. Called before anything is opened. */
 void descriptors_fill(void);
 
+/* Called last: what could not be written to standard output, to a full disk say, was not shown.
+ * Returns status, or EXIT_FAILURE with a line on standard error that begins with the program's
+ * name. */
+int descriptors_shown(const char *program, int status);
+
 #endif

@@ -451,6 +451,12 @@ def checks():
     run = subprocess.run(daemon.command("--check"), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                          text=True, timeout=PATIENCE, check=False)
     tap.equal((run.returncode, run.stderr), (0, ""), "--check of a good file")
+    for option in ("--check", "--help", "--version"):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            run = subprocess.run(daemon.command(option), stdout=full, stderr=subprocess.PIPE,
+                                 text=True, timeout=PATIENCE, check=False)
+        tap.ok(run.returncode == 1 and "cannot be written" in run.stderr,
+               f"{option} to a full disk: an error")
     daemon.write("config", BAD)
     run = subprocess.run(daemon.command("--foreground"), stderr=subprocess.PIPE, text=True,
                          timeout=PATIENCE, check=False)

@@ -123,11 +123,12 @@ def test_print():
     report = fields(shown.stdout.rstrip("\n"))
     check(report["v"] == 1 and report["seq"] == 1, "its version and number")
     check(0 < report["available_kib"] <= report["total_kib"], "its figures")
-    with open("/dev/full", "w", encoding="ascii") as full:
-        lost = subprocess.run([AGENT, "--print"], env=environment(), timeout=LONG, text=True,
-                              stdout=full, stderr=subprocess.PIPE)
-    check(lost.returncode == 1 and "No space left" in lost.stderr, "... to a full disk: an error",
-          str(lost))
+    for option in ("--print", "--help", "--version"):
+        with open("/dev/full", "w", encoding="ascii") as full:
+            lost = subprocess.run([AGENT, option], env=environment(), timeout=LONG, text=True,
+                                  stdout=full, stderr=subprocess.PIPE)
+        check(lost.returncode == 1 and "No space left" in lost.stderr,
+              f"{option} to a full disk: an error", str(lost))
 
 
 def test_refusal():
