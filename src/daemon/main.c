@@ -38,6 +38,7 @@ struct options {
 /* What outlives the start, in the order in which it was made. */
 struct state {
     char *config_file; /* absolute, since we leave the directory; NULL: of the scenario */
+    bool built_in;     /* there was no config_file: all is at its default */
     char *socket_path;
     char *pid_path;
     struct scenario scenario;
@@ -186,12 +187,6 @@ static int remember_paths(const struct options *options, struct state *state)
     return state->socket_path ? 0 : -ENOMEM;
 }
 
-/* Without a file at the default place all is at its default; one that comes is read by a reload. */
-static bool built_in(const struct options *options)
-{
-    return !options->config && !options->scenario && access(CONFIG_FILE, F_OK) < 0;
-}
-
 static int read_scenario_config(const struct options *options, struct state *state)
 {
     char error[300];
@@ -204,7 +199,8 @@ static int read_scenario_config(const struct options *options, struct state *sta
     return r;
 }
 
-/* Every fault goes to standard error, with file and line. */
+/* Every fault goes to standard error, with file and line. Without a file at the default place all is
+ * at its default; one that comes is read by a reload. */
 static int read_config(const struct options *options, struct state *state)
 {
     int r = 0;
@@ -213,10 +209,9 @@ static int read_config(const struct options *options, struct state *state)
         r = scenario_read(options->scenario, stderr, &state->scenario);
     if (r < 0)
         return r;
-    if (built_in(options)) {
-        config_init(&state->config);
+    state->built_in = !options->config && !options->scenario && access(CONFIG_FILE, F_OK) < 0;
+    if (state->built_in)
         return 0;
-    }
     if (state->config_file)
         return config_read(state->config_file, stderr, &state->config);
     return read_scenario_config(options, state);
@@ -224,7 +219,7 @@ static int read_config(const struct options *options, struct state *state)
 
 static void say_checked(const struct options *options, const struct state *state)
 {
-    if (built_in(options))
+    if (state->built_in)
         printf("%s: not there; all is at its default\n", CONFIG_FILE);
     else if (state->config_file)
         printf("%s: no faults\n", state->config_file);
@@ -291,7 +286,7 @@ static int serve(const struct options *options, struct state *state)
         service_lock_memory();
         log_notice("ballastd %s on %s, policy %s, configuration %s%s", PACKAGE_VERSION,
                    state->host->ops->name, daemon->engine.config.policy,
-                   built_in(options)    ? "built in"
+                   state->built_in      ? "built in"
                    : state->config_file ? state->config_file
                                         : "of the scenario",
                    options->dry_run ? ", dry run" : "");
