@@ -201,40 +201,18 @@ out:
     return r;
 }
 
-static int set_policy(struct config *config, const char *policy)
-{
-    char error[300];
-    int r = config_set(config, NULL, "policy", policy, error, sizeof(error));
-
-    if (r == 0)
-        r = external_check(config->policy, false, error, sizeof(error));
-    if (r < 0)
-        fprintf(stderr, "ballast: %s\n", error);
-    return r;
-}
-
-static int configure(const struct scenario *scenario, const char *policy, struct config *ret_config)
-{
-    int r = scenario_config(scenario, ret_config);
-
-    if (r < 0)
-        return r;
-    r = set_policy(ret_config, policy);
-    if (r < 0)
-        config_free(ret_config);
-    return r;
-}
-
-/* The scenario under one policy. Returns 0 or a negative errno (told already). */
+/* The scenario under one policy, which was checked. Returns 0, or a negative errno, all of which
+ * are told but -ENOMEM. */
 static int simulate_policy(const struct options *options, const struct scenario *scenario,
                            const char *policy, struct outcome *ret_outcome)
 {
     struct config config;
     struct host *host;
-    int r = configure(scenario, policy, &config);
+    int r = scenario_config(scenario, &config);
 
     if (r < 0)
         return r;
+    (void)snprintf(config.policy, sizeof(config.policy), "%s", policy);
     r = host_sim_open(scenario, options->seed, false, &host);
     if (r == 0) {
         r = simulate_on(options, scenario, host, &config, policy, ret_outcome);
@@ -244,19 +222,33 @@ static int simulate_policy(const struct options *options, const struct scenario 
     return r;
 }
 
+/* True when there is such a policy; else that is told. */
+static bool check_policy(const char *policy)
+{
+    struct config config;
+    char error[300];
+    int r;
+
+    config_init(&config);
+    r = config_set(&config, NULL, "policy", policy, error, sizeof(error));
+    if (r == 0)
+        r = external_check(policy, false, error, sizeof(error));
+    if (r < 0)
+        fprintf(stderr, "ballast: %s\n", error);
+    config_free(&config);
+    return r == 0;
+}
+
 static int simulate(const struct options *options)
 {
     struct outcome outcomes[POLICIES_MAX] = { 0 };
-    struct scenario scenario;
+    struct scenario scenario = { 0 };
     size_t count = options->policy_count ? options->policy_count : 1;
     int r = scenario_read(options->scenario, stderr, &scenario);
     int status = EXIT_FAILURE;
 
-    if (r < 0) {
-        if (r == -ENOMEM)
-            fprintf(stderr, "ballast: %s: %s\n", options->scenario, strerror(-r));
-        return EXIT_FAILURE;
-    }
+    if (r == 0 && options->policy_count == 0 && !check_policy(scenario.config.policy))
+        r = -EINVAL;
     for (size_t i = 0; i < count && r == 0; i++) {
         const char *policy = options->policy_count ? options->policies[i] : scenario.config.policy;
 
@@ -264,6 +256,8 @@ static int simulate(const struct options *options)
     }
     if (r == 0)
         status = report(options, outcomes, count);
+    else if (r == -ENOMEM)
+        fputs("ballast: out of memory\n", stderr);
     for (size_t i = 0; i < count; i++)
         outcome_free(&outcomes[i]);
     scenario_free(&scenario);
@@ -285,18 +279,12 @@ static bool parse_seed(const char *text, uint64_t *ret_seed)
 /* One that there is not is told of before any runs. */
 static bool add_policy(struct options *options, const char *policy)
 {
-    struct config config;
-    int r;
-
     if (options->policy_count == POLICIES_MAX) {
         fprintf(stderr, "ballast: expected at most %d policies\n", POLICIES_MAX);
         return false;
     }
-    config_init(&config);
-    r = set_policy(&config, policy);
-    config_free(&config);
     options->policies[options->policy_count++] = policy;
-    return r == 0;
+    return check_policy(policy);
 }
 
 int simulate_main(int argc, char **argv)

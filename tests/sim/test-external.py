@@ -189,6 +189,9 @@ def check_config(folder):
                             timeout=PATIENCE, check=False)
     tap.ok(result.returncode == 1 and "path from the root" in result.stderr,
            "--check: the same in a scenario")
+    result = simulate(daemon.write("none", 'policy = "external:/none/such"\n' + SCENARIO))
+    tap.ok(result.returncode == 1 and "No such file" in result.stderr and not result.stdout,
+           "... and simulate does not run it")
 
 
 def main():
