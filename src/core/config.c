@@ -174,8 +174,10 @@ static int set_limit(struct config *config, const struct domain *domain, const c
     struct rule *override;
     char names[128];
 
+    /* selfballoon is set beside the configuration: daemon/commands.c. */
     if (!key)
-        return complain(error, error_size, "'%.64s' is not known of a domain; expected %s", name,
+        return complain(error, error_size,
+                        "'%.64s' is not known of a domain; expected %s, selfballoon", name,
                         keys_names(&limit_keys, false, names, sizeof(names)));
     if (!find_limits(config, domain, &limits) && strcmp(domain->name, DOM0_NAME) == 0)
         return complain(error, error_size,

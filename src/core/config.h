@@ -75,8 +75,8 @@ void config_free(struct config *config);
 int config_read(const char *file, FILE *report, struct config *ret_config);
 
 /* Changes one setting by its text, as `ballast set` does. With domain NULL: a setting of the host
- * that can be changed live (policy, reserve, pool, surplus); else a limit of that one domain, kept
- * as an override by its UUID. Returns 0, or -EINVAL with a sentence in error. */
+ * that can be changed live (config_is_live()); else a limit of that one domain, kept as an override
+ * by its UUID. Returns 0, or -EINVAL with a sentence in error. */
 int config_set(struct config *config, const struct domain *domain, const char *key,
                const char *value, char *error, size_t error_size);
 

@@ -202,6 +202,8 @@ def settings(daemon):
             run = daemon.ballast("set", *arguments)
             tap.ok(run.returncode == status and run.stderr, f"set {' '.join(arguments)}: an error")
     tap.equal(weight("web1"), 300, "... which changed nothing")
+    tap.ok("priority, selfballoon" in daemon.ballast("set", "web1", "color=red").stderr,
+           "all that can be set of a domain stands in the error")
 
 
 def events(daemon):
