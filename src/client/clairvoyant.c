@@ -62,11 +62,6 @@ struct clairvoyant {
     struct fill_item *items;
 };
 
-static uint64_t less(uint64_t a, uint64_t b)
-{
-    return a > b ? a - b : 0;
-}
-
 /* Who goes where, at one instant. */
 
 /* Before or after the other, 0 in one group. */
@@ -323,7 +318,7 @@ static void account(struct one *one, double dt)
 {
     if (!one->counts)
         return;
-    one->figures.bound_kib_ms += (double)less(one->need_kib, one->given_kib[AT_NO_COST]) * dt;
+    one->figures.bound_kib_ms += (double)above(one->need_kib, one->given_kib[AT_NO_COST]) * dt;
     one->figures.fair_kib_ms += (double)one->given_kib[FAIR] * dt;
 }
 
@@ -504,8 +499,8 @@ int clairvoyant_open(const struct scenario *scenario, struct host *host,
     seer->host = host;
     seer->count = scenario->guest_count;
     seer->at_ms = (double)now_ms;
-    seer->base_kib = less(scenario->memory_kib,
-                          scenario->xen_kib + scenario->dom0_kib + scenario->config.reserve_kib);
+    seer->base_kib = above(scenario->memory_kib,
+                           scenario->xen_kib + scenario->dom0_kib + scenario->config.reserve_kib);
     seer->ones = calloc(seer->count, sizeof(*seer->ones));
     seer->items = calloc(seer->count, sizeof(*seer->items));
     if (seer->ones && seer->items)

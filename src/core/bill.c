@@ -52,11 +52,6 @@ static void charge(struct bill_item *item, uint64_t kib, uint64_t elapsed_ms)
         carry(item);
 }
 
-static uint64_t above(uint64_t a, uint64_t b)
-{
-    return a > b ? a - b : 0;
-}
-
 static void follow(struct bill *bill, const struct bill_sizes *sizes, uint64_t elapsed_ms)
 {
     uint64_t now = GOODNESS_FULL;
@@ -76,7 +71,7 @@ static void follow(struct bill *bill, const struct bill_sizes *sizes, uint64_t e
 
 uint32_t bill_add(struct bill *bill, const struct bill_sizes *sizes, uint64_t now_ms)
 {
-    uint64_t elapsed_ms = now_ms > bill->at_ms ? now_ms - bill->at_ms : 0;
+    uint64_t elapsed_ms = above(now_ms, bill->at_ms);
 
     if (bill->at_ms == 0) {
         bill->goodness_ppm = GOODNESS_FULL;

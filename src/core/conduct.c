@@ -296,7 +296,7 @@ static void deliver(struct round *round, struct domain *domain)
 {
     struct conduct *conduct = &domain->conduct;
     uint64_t request = conduct->asked_from_kib - conduct->asked_to_kib;
-    uint64_t given = conduct->asked_from_kib - smaller(domain->actual_kib, conduct->asked_from_kib);
+    uint64_t given = above(conduct->asked_from_kib, domain->actual_kib);
 
     if (given < TOLERANCE_KIB || conduct->class == CONDUCT_MALICIOUS)
         return;

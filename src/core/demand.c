@@ -72,12 +72,6 @@
  * too small for all of them, where they insist alike. */
 #define INSIST_MS 60000
 
-/* What a has more than b. */
-static uint64_t above(uint64_t a, uint64_t b)
-{
-    return a > b ? a - b : 0;
-}
-
 /* How much a count grew per second, 0 when it was not posted or went back. */
 static uint64_t per_second(uint64_t now, uint64_t before, uint64_t elapsed_ms)
 {
@@ -96,7 +90,7 @@ static bool cannot_swap(const struct post *post)
 static uint64_t margin_kib(const struct post *post)
 {
     uint64_t said_kib = post->used_kib + post->cache_kib;
-    uint64_t asked_kib = post->wish_kib > said_kib ? post->wish_kib - said_kib : 0;
+    uint64_t asked_kib = above(post->wish_kib, said_kib);
     uint64_t least_kib = cannot_swap(post) ? MARGIN_NO_SWAP_KIB : MARGIN_KIB;
 
     switch (post->dialect) {

@@ -115,7 +115,7 @@ static uint64_t careful_step(const struct round *round, struct domain *domain, u
     if (round->now_ms - domain->step_ms < pause)
         return from;
     domain->step_ms = round->now_ms;
-    return larger(wanted, from > CAREFUL_STEP_KIB ? from - CAREFUL_STEP_KIB : 0);
+    return larger(wanted, above(from, CAREFUL_STEP_KIB));
 }
 
 static uint64_t shrink(const struct round *round, struct domain *domain, uint64_t wanted)
@@ -123,7 +123,7 @@ static uint64_t shrink(const struct round *round, struct domain *domain, uint64_
     uint64_t here = target_for(domain, domain->actual_kib);
     uint64_t core = target_for(domain, domain->core_kib + CAREFUL_STEP_KIB);
     uint64_t from = smaller(domain->target_kib, here);
-    uint64_t fast = larger(wanted, from > FAST_STEP_KIB ? from - FAST_STEP_KIB : 0);
+    uint64_t fast = larger(wanted, above(from, FAST_STEP_KIB));
 
     /* What it does not hold is not taken from it. */
     domain->pace = PACE_UNHELD;
@@ -154,7 +154,7 @@ static uint64_t stay(const struct domain *domain)
         return domain->target_kib;
     if (conduct_trusted(domain))
         return here;
-    here = domain->actual_kib > domain->slack_kib ? domain->actual_kib - domain->slack_kib : 0;
+    here = above(domain->actual_kib, domain->slack_kib);
     return larger(here, target_for(domain, domain->min_kib));
 }
 

@@ -211,8 +211,7 @@ static const struct domain *taker(const struct round *round, const struct reserv
 /* What it holds and may take: counted once, for the domain. */
 static uint64_t reach_kib(const struct domain *domain)
 {
-    uint64_t room =
-        domain->cap_kib > domain->actual_low_kib ? domain->cap_kib - domain->actual_low_kib : 0;
+    uint64_t room = above(domain->cap_kib, domain->actual_low_kib);
 
     return domain->actual_low_kib + larger(room, domain->claim_kib);
 }
@@ -307,7 +306,7 @@ static uint64_t gather(const struct round *round, struct reservation *reservatio
 void reserve_gather(struct round *round, uint64_t keep_kib)
 {
     uint64_t headroom = round->headroom_kib > 0 ? (uint64_t)round->headroom_kib : 0;
-    uint64_t spare = headroom > keep_kib ? headroom - keep_kib : 0;
+    uint64_t spare = above(headroom, keep_kib);
     uint64_t left = spare;
 
     for (size_t i = 0; i < round->reservations.count; i++)
@@ -328,7 +327,7 @@ struct reserve_wants reserve_wants(const struct reservations *reservations)
 
         if (reservation->state != RESERVATION_WAITING)
             continue;
-        wants.must_kib += reservation->least_kib > has ? reservation->least_kib - has : 0;
+        wants.must_kib += above(reservation->least_kib, has);
         wants.may_kib += reservation->most_kib - larger(has, reservation->least_kib);
     }
     return wants;
@@ -362,7 +361,7 @@ static uint64_t obtainable_kib(const struct round *round, uint64_t by_ms)
         else if (domain->phase == PHASE_DYING)
             there += domain->actual_kib;
     }
-    return there > kept ? there - kept : 0;
+    return above(there, kept);
 }
 
 static void make_ready(struct round *round, struct reservation *reservation)
@@ -377,7 +376,7 @@ static void judge(struct round *round, struct reservation *reservation, uint64_t
 {
     uint64_t can = obtainable_kib(round, reservation->until_ms);
 
-    can = reservation->gathered_kib + (can > before_kib ? can - before_kib : 0);
+    can = reservation->gathered_kib + above(can, before_kib);
     reservation->can_kib = can;
     if (can >= reservation->least_kib) {
         reservation->can_ms = round->now_ms;
@@ -433,7 +432,7 @@ uint64_t reserve_due_ms(const struct round *round)
         if (reservation->state == RESERVATION_WAITING
             && reservation->gathered_kib >= reservation->least_kib)
             at = smaller(at, reservation->grown_ms + STILL_MS);
-        due = smaller(due, at > round->now_ms ? at - round->now_ms : 0);
+        due = smaller(due, above(at, round->now_ms));
     }
     return due;
 }

@@ -72,8 +72,7 @@ static int read_limits(struct selfballoon *selfballoon, int store, const struct 
         return r;
     if (!selfballoon->on && target_kib >= driver_kib && target_kib - driver_kib <= OFFSET_MAX_KIB)
         selfballoon->offset_kib = target_kib - driver_kib;
-    selfballoon->allowed_kib =
-        target_kib > selfballoon->offset_kib ? target_kib - selfballoon->offset_kib : 0;
+    selfballoon->allowed_kib = above(target_kib, selfballoon->offset_kib);
     return 0;
 }
 

@@ -38,11 +38,6 @@
 /* So little below its minimum is at it: a balloon may be off its target. */
 #define NEAR_KIB 1024
 
-static uint64_t less(uint64_t a, uint64_t b)
-{
-    return a > b ? a - b : 0;
-}
-
 uint64_t guest_random(uint64_t *seed)
 {
     uint64_t z;
@@ -134,7 +129,7 @@ void guest_build(struct guest *guest, uint32_t domid, uint64_t now_ms)
 
 uint64_t guest_claim_kib(const struct guest *guest)
 {
-    return guest->life == GUEST_BUILDING ? less(guest->spec->memory_kib, guest->actual_kib) : 0;
+    return guest->life == GUEST_BUILDING ? above(guest->spec->memory_kib, guest->actual_kib) : 0;
 }
 
 uint64_t guest_reach_kib(const struct guest *guest)
@@ -150,7 +145,7 @@ uint64_t guest_reach_kib(const struct guest *guest)
 
 static uint64_t unmet_kib(const struct guest *guest)
 {
-    return less(guest->need_kib, guest->actual_kib);
+    return above(guest->need_kib, guest->actual_kib);
 }
 
 /* The rise that was under way has ended. */
@@ -171,7 +166,7 @@ static void account(struct guest *guest, uint64_t dt)
     stats->need_kib_ms += (double)guest->need_kib * ms;
     stats->held_kib_ms += (double)guest->actual_kib * ms;
     stats->unmet_kib_ms += (double)unmet_kib(guest) * ms;
-    stats->idle_kib_ms += (double)less(guest->actual_kib, guest->need_kib) * ms;
+    stats->idle_kib_ms += (double)above(guest->actual_kib, guest->need_kib) * ms;
     stats->stall_ms += guest->some * ms;
     if (guest->squeezed)
         stats->squeezed_ms += guest->some * ms;
@@ -195,8 +190,8 @@ void guest_finish(struct guest *guest)
 void guest_set_need(struct guest *guest, uint64_t need_kib, uint64_t over_ms, uint64_t for_ms)
 {
     uint64_t now_ms = guest->last_ms;
-    uint64_t course_kib = less(guest->need_kib, guest->noise_kib);
-    uint64_t rise_kib = less(need_kib, course_kib);
+    uint64_t course_kib = above(guest->need_kib, guest->noise_kib);
+    uint64_t rise_kib = above(need_kib, course_kib);
     uint64_t fastest_ms = rise_kib * 1000 / guest->spec->alloc_kib_s;
 
     end_rise(guest, unmet_kib(guest) <= RISES_SERVED_KIB);
@@ -260,9 +255,9 @@ struct use {
 
 static struct use use_of(const struct guest *guest)
 {
-    uint64_t total_kib = less(guest->actual_kib, guest->spec->hidden_kib);
-    uint64_t used_kib = less(guest->need_kib, guest->spec->hidden_kib);
-    struct use use = { .room_kib = less(total_kib, WATERMARK_KIB) };
+    uint64_t total_kib = above(guest->actual_kib, guest->spec->hidden_kib);
+    uint64_t used_kib = above(guest->need_kib, guest->spec->hidden_kib);
+    struct use use = { .room_kib = above(total_kib, WATERMARK_KIB) };
 
     /* While a guest boots it fits into what it was started with; one that was killed for want of
      * memory leaves a quarter free. */
@@ -288,7 +283,7 @@ static void kill_worker(struct guest *guest, uint64_t now_ms)
 static uint64_t swap_out(struct guest *guest, uint64_t want_kib, uint64_t dt)
 {
     uint64_t kib = smaller(smaller(want_kib, dt * SWAP_OUT_KIB_MS),
-                           less(guest->spec->swap_kib, guest->swapped_kib));
+                           above(guest->spec->swap_kib, guest->swapped_kib));
 
     guest->swapped_kib += kib;
     guest->swap_out_pages += (double)kib / PAGE_KIB;
@@ -328,8 +323,8 @@ static void fit(struct guest *guest, uint64_t now_ms, uint64_t dt)
 static void suffer(struct guest *guest, uint64_t dt)
 {
     struct use use = use_of(guest);
-    uint64_t resident_kib = less(use.anon_kib, guest->swapped_kib);
-    uint64_t cached_kib = smaller(use.cache_kib, less(use.room_kib, resident_kib));
+    uint64_t resident_kib = above(use.anon_kib, guest->swapped_kib);
+    uint64_t cached_kib = smaller(use.cache_kib, above(use.room_kib, resident_kib));
     double out = (double)(guest->swapped_kib + guest->waiting_kib) / (double)use.all_kib;
     double missing = (double)(use.cache_kib - cached_kib) / (double)use.all_kib;
     double thrash = 3 * out / (1 + 3 * out);
@@ -372,9 +367,9 @@ static uint64_t aim_kib(const struct guest *guest)
 static void inflate(struct guest *guest, uint64_t want_kib, uint64_t now_ms, uint64_t dt)
 {
     struct use use = use_of(guest);
-    uint64_t resident_kib = less(use.anon_kib, guest->swapped_kib);
+    uint64_t resident_kib = above(use.anon_kib, guest->swapped_kib);
     uint64_t step_kib = smaller(want_kib, dt * guest->spec->down_kib_s / 1000);
-    uint64_t give_kib = smaller(step_kib, less(use.room_kib, resident_kib));
+    uint64_t give_kib = smaller(step_kib, above(use.room_kib, resident_kib));
 
     if (step_kib < PAGE_KIB)
         return;
@@ -397,7 +392,7 @@ static void deflate(struct guest *guest, uint64_t want_kib, uint64_t free_kib, u
                     uint64_t dt)
 {
     uint64_t step_kib = smaller(want_kib, dt * guest->spec->up_kib_s / 1000);
-    uint64_t room_kib = smaller(free_kib, less(guest->cap_kib, guest->actual_kib));
+    uint64_t room_kib = smaller(free_kib, above(guest->cap_kib, guest->actual_kib));
     uint64_t got_kib = smaller(step_kib, room_kib) / PAGE_KIB * PAGE_KIB;
 
     if (step_kib < PAGE_KIB)
@@ -488,7 +483,7 @@ void guest_loosen(struct guest *guest)
 static void make_report(const struct guest *guest, struct report *ret_report)
 {
     struct use use = use_of(guest);
-    uint64_t resident_kib = smaller(less(use.anon_kib, guest->swapped_kib), use.room_kib);
+    uint64_t resident_kib = smaller(above(use.anon_kib, guest->swapped_kib), use.room_kib);
     uint64_t rest_kib = use.room_kib - resident_kib;
     uint64_t cached_kib = smaller(use.cache_kib, rest_kib);
     bool reads = guest->read_kib_s > 0 && guest->last_ms < guest->read_until_ms;
@@ -498,8 +493,8 @@ static void make_report(const struct guest *guest, struct report *ret_report)
 
     report_clear(&report);
     report.version = REPORT_VERSION;
-    report.uptime_ms = less(guest->last_ms, guest->boot_ms);
-    report.total_kib = less(guest->actual_kib, guest->spec->hidden_kib);
+    report.uptime_ms = above(guest->last_ms, guest->boot_ms);
+    report.total_kib = above(guest->actual_kib, guest->spec->hidden_kib);
     report.free_kib = smaller(report.total_kib, WATERMARK_KIB) + rest_kib - cached_kib - dead_kib;
     report.available_kib = rest_kib;
     report.committed_kib = use.anon_kib + guest->spec->commit_kib;
@@ -537,7 +532,7 @@ static void post_ballast(struct guest *guest, const struct report *now, uint64_t
 
     guest->look_ms = now_ms + TIMING_LOOK_MS;
     if (guest->some > BUSY)
-        guest->look_ms += less(guest->spec->lag_ms, TIMING_LOOK_MS);
+        guest->look_ms += above(guest->spec->lag_ms, TIMING_LOOK_MS);
     if (!due)
         return;
     guest->posted_ms = now_ms;
@@ -631,7 +626,7 @@ static void build(struct guest *guest, uint64_t free_kib, uint64_t now_ms, uint6
 
 static void die(struct guest *guest, uint64_t now_ms, uint64_t dt)
 {
-    guest->actual_kib = less(guest->actual_kib, dt * DIE_KIB_MS);
+    guest->actual_kib = above(guest->actual_kib, dt * DIE_KIB_MS);
     guest->next_ms = now_ms + GUEST_QUANTUM_MS;
     if (guest->actual_kib == 0) {
         guest->life = GUEST_ABSENT;
@@ -645,7 +640,8 @@ static uint64_t next_of(const struct guest *guest, uint64_t now_ms)
     uint64_t next_ms =
         smaller(smaller(guest->look_ms, guest->noise_ms), smaller(guest->rest_ms, guest->loose_ms));
     struct use use = use_of(guest);
-    bool swapping = guest->swapped_kib > 0 && use.room_kib > less(use.anon_kib, guest->swapped_kib);
+    bool swapping =
+        guest->swapped_kib > 0 && use.room_kib > above(use.anon_kib, guest->swapped_kib);
     bool works = balloon_busy(guest) && guest->wake_ms <= now_ms;
 
     if (now_ms < guest->to_ms || swapping || guest->waiting_kib > 0 || works)

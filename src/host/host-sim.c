@@ -89,7 +89,7 @@ static uint64_t excess_kib(const struct host_sim *sim)
     const struct scenario *scenario = sim->scenario;
     uint64_t taken_kib = sim->reach_kib + scenario->dom0_kib + scenario->xen_kib + sim->reserve_kib;
 
-    return taken_kib > scenario->memory_kib ? taken_kib - scenario->memory_kib : 0;
+    return above(taken_kib, scenario->memory_kib);
 }
 
 static void cry(struct host_sim *sim, const char *who, const char *what, uint64_t kib)
@@ -175,7 +175,7 @@ static uint64_t free_for(const struct host_sim *sim, const struct guest *guest)
 {
     uint64_t others_kib = sim->claims_kib - guest_claim_kib(guest);
 
-    return sim->free_kib > others_kib ? sim->free_kib - others_kib : 0;
+    return above(sim->free_kib, others_kib);
 }
 
 static bool fits(const struct host_sim *sim, const struct guest *guest)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The lesser, the larger, how far they lie apart, and what lies between. */
+/* The lesser, the larger, how far they lie apart or one above the other, and what lies between. */
 #ifndef BALLAST_BOUNDS_H
 #define BALLAST_BOUNDS_H
 
@@ -18,6 +18,12 @@ static inline uint64_t larger(uint64_t a, uint64_t b)
 static inline uint64_t distance(uint64_t a, uint64_t b)
 {
     return a > b ? a - b : b - a;
+}
+
+/* How far a lies above b; 0 when it does not. */
+static inline uint64_t above(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
 }
 
 /* low <= high */
