@@ -22,6 +22,7 @@ struct model_guest {
     enum domain_phase phase;
     uint64_t actual_kib;
     uint64_t cap_kib;
+    uint64_t claim_kib;
     uint64_t target_kib;
     uint64_t static_max_kib;
     uint64_t used_kib; /* not droppable, as it posts */
@@ -103,6 +104,7 @@ static inline int model_observe(struct host *host, struct round *round)
         domain->actual_kib = guest->actual_kib;
         domain->actual_low_kib = guest->actual_kib;
         domain->cap_kib = guest->cap_kib;
+        domain->claim_kib = guest->claim_kib;
         domain->target_kib = guest->target_kib;
         domain->static_max_kib = guest->static_max_kib;
         domain->slack_kib = MODEL_SLACK_KIB;

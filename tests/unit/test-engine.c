@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* Whole rounds over a model host. */
+#include "core/conduct.h"
+
 #include "model.h"
 
 static void test_load_moves_memory(void)
@@ -361,21 +363,29 @@ static void test_untouched(void)
     model_free_all(&model);
 }
 
-/* The hypervisor gives a dying domain nothing: what its cap would allow is there for others. */
+/* The hypervisor gives a dying domain nothing: what its cap would allow, or its claim, is there for
+ * others. */
 static void test_dying_takes_nothing(void)
 {
     static const struct {
         enum domain_phase phase;
+        uint64_t claim_mib;
         uint64_t reach_mib;
-    } cases[] = { { PHASE_PAUSED, 500 }, { PHASE_DYING, 200 } };
+    } cases[] = {
+        { PHASE_PAUSED, 0, 500 },
+        { PHASE_PAUSED, 400, 600 },
+        { PHASE_DYING, 0, 200 },
+        { PHASE_DYING, 400, 200 },
+    };
 
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct model model;
 
         model_init(&model, 1000 * MIB);
         model_add(&model, 0, 200 * MIB, 1024 * MIB, 90 * MIB);
         model_add(&model, 1, 200 * MIB, 1024 * MIB, 90 * MIB);
         model.guests[0].cap_kib = 500 * MIB;
+        model.guests[0].claim_kib = cases[i].claim_mib * MIB;
         model.guests[0].phase = cases[i].phase;
         model_round(&model);
         CHECK_EQ(model.engine.round.headroom_kib,
@@ -405,6 +415,28 @@ static void test_minimums_do_not_fit(void)
     CHECK(model.guests[2].actual_kib >= 300 * MIB);
     CHECK(model.guests[0].actual_kib < 300 * MIB);
     CHECK_EQ(model_domain(&model, 0)->reason, REASON_MINIMUM_SHORT);
+    CHECK_EQ(model.broken, 0);
+    model_free_all(&model);
+}
+
+/* A balloon that is stuck is not found out at once. Until then who needs memory gets from the others
+ * all that these do not need. */
+static void test_stuck_costs_no_time(void)
+{
+    struct model model;
+
+    model_init(&model, 1000 * MIB);
+    model_add(&model, 0, 300 * MIB, 512 * MIB, 50 * MIB);
+    model_add(&model, 1, 300 * MIB, 512 * MIB, 50 * MIB);
+    model_add(&model, 2, 250 * MIB, 1024 * MIB, 200 * MIB);
+    model_run(&model, 10000);
+    CHECK_EQ(model.guests[1].actual_kib, 300 * MIB);
+    model.guests[0].frozen = true;
+    model.guests[2].used_kib = 500 * MIB;
+    model_run(&model, 3000);
+    CHECK(conduct_trusted(model_domain(&model, 0)));
+    CHECK_EQ(model.guests[0].actual_kib, 300 * MIB);
+    CHECK_EQ(model.guests[1].actual_kib, model_domain(&model, 1)->need_kib);
     CHECK_EQ(model.broken, 0);
     model_free_all(&model);
 }
@@ -498,6 +530,7 @@ int main(int argc, char **argv)
     check_run("paused and half-built domains are left alone", test_untouched);
     check_run("a dying domain takes nothing", test_dying_takes_nothing);
     check_run("minimums that do not fit", test_minimums_do_not_fit);
+    check_run("a balloon that is stuck costs nobody time", test_stuck_costs_no_time);
     check_run("the grace of a new domain", test_grace);
     check_run("random hosts keep the promise", test_random_hosts);
     return check_done();
