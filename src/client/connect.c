@@ -303,8 +303,11 @@ struct json_value *connect_ask(struct connection *connection, const char *comman
 
     if (!answer)
         return NULL;
-    if (!is_refused(connection, answer) && json_get(answer, "return"))
-        return answer;
+    if (!is_refused(connection, answer)) {
+        if (json_get(answer, "return"))
+            return answer;
+        say(connection, "what came is no answer");
+    }
     json_value_free(answer);
     return NULL;
 }

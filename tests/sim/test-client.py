@@ -159,6 +159,14 @@ def live_without_daemon():
             client.recv(4096)
             os.write(terminal.fd, b"\x03")
             tap.equal(terminal.end(), 0, "top: an interrupt ends it while the daemon is silent")
+        with subprocess.Popen([os.path.join(BUILD, "ballast"), "--socket", daemon.socket, "reload"],
+                              stderr=subprocess.PIPE, text=True) as run:
+            with silent.accept()[0] as client:
+                client.sendall(b'{"ballast":{"version":"0"}}\n')
+                client.recv(4096)
+                client.sendall(b"[]\n")
+                tap.ok("no answer" in run.stderr.read(), "what is no answer is told")
+        tap.equal(run.returncode, 1, "... and is an error")
 
     daemon.start()
     terminal = Terminal(daemon, 100, 30, "top", "--delay", "100ms")
