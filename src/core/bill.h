@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* The bill of a domain: how much memory for how long. Exact: KiB times ms, in two words, which hold
- * the memory of a host of 1 TiB for five hundred years. Adding is a
- * multiplication: what is to be carried over from the one word to the other waits until it must. */
+/* The bill of a domain: how much memory for how long. It is exact: KiB times ms, in two words, which
+ * hold the memory of a host of 1 TiB for five hundred years. */
 #ifndef BALLAST_BILL_H
 #define BALLAST_BILL_H
 
@@ -9,7 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* KiB s, and what was not carried over to them yet in KiB ms. */
+/* The sum of both. Each round adds to kib_ms, which is carried over to kib_s only when it is nearly
+ * full: that takes a division. */
 struct bill_item {
     uint64_t kib_s;
     uint64_t kib_ms;

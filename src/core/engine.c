@@ -111,8 +111,8 @@ static bool touchable(const struct domain *domain)
     return domain->managed && domain->has_target && domain->phase == PHASE_RUNNING;
 }
 
-/* What it needs, but of what is above its share only what it holds: who gives and keeps by turns
- * would keep that, too. */
+/* On probation a domain may have what it needs, but is given nothing above its share: one that gives
+ * and keeps by turns would keep that, too. */
 static uint64_t top_on_probation(const struct domain *domain)
 {
     uint64_t most = larger(domain->entitled_kib, domain->actual_kib);
@@ -146,8 +146,9 @@ static struct guard_domain reach_of(const struct domain *domain)
     };
 }
 
-/* A domain above a maximum that was lowered walks down as pace leads it: to the guard its maximum
- * is where it is, and never more than libxl would take. */
+/* What the guard sees of a domain. Where a maximum was lowered below the target, pace.c takes the
+ * domain down to it step by step: until then the target stands for the maximum. libxl takes no
+ * target above static-max. */
 static struct guard_domain as_guard_domain(const struct round *round, const struct domain *domain)
 {
     int64_t min = (int64_t)domain->min_kib - domain->offset_kib;
@@ -191,7 +192,7 @@ struct sums {
     uint64_t bottoms_kib;
     uint64_t needs_kib; /* as last estimated */
     uint64_t owed_kib;  /* what their caps lack of their minimums */
-    uint64_t late_kib;  /* what those keep that were asked for it and do not move */
+    uint64_t late_kib;  /* kept by those that were asked for it and do not move */
     bool below_min;
 };
 
@@ -224,7 +225,7 @@ static void add_up(const struct round *round, struct domain *domain, struct sums
         (int64_t)domain->target_kib + domain->offset_kib + NEAR_KIB < (int64_t)domain->min_kib;
 }
 
-/* Of what is there, as far as it lies above bottom_kib. Returns what is left. */
+/* Takes wanted_kib away, but nothing below bottom_kib. Returns what is left. */
 static uint64_t take_above(uint64_t there_kib, uint64_t bottom_kib, uint64_t wanted_kib)
 {
     return there_kib > bottom_kib ? larger(bottom_kib, there_kib - smaller(wanted_kib, there_kib))
@@ -265,7 +266,8 @@ static void reckon_headroom(struct round *round, const struct sums *sums)
     reserve_gather(round, sums->owed_kib);
 }
 
-/* held_kib: by those that share, and what they may take: at rest that is not theirs. */
+/* held_kib: what those that share hold and may still take, less the slack of their caps, which they
+ * leave untaken at rest. */
 static void reckon_share(struct round *round, const struct sums *sums, int64_t held_kib)
 {
     int64_t share_kib = round->headroom_kib + held_kib;
@@ -391,7 +393,7 @@ static void keep_account(const struct round *round, struct domain *domain)
     domain->goodness = bill_add(&domain->bill, &sizes, round->now_ms);
 }
 
-/* due: what it should hold, but for a small change, which waits: where it was asked to be is meant. */
+/* due: what it should hold; while a change is too small to be made, what it was last asked to. */
 static enum reason reason_of(const struct round *round, const struct domain *domain)
 {
     uint64_t held = domain->actual_kib;

@@ -7,8 +7,9 @@
 /* Sizes move in steps of this: finer ones are many calls, and a covert channel between guests. */
 #define STEP_KIB 4096
 
-/* A change of less than the first share of the size waits; of what it has beyond what it would miss,
- * of less than the second, unless somebody needs the memory. */
+/* A change of less than a 64th of the target waits, or of less than a 32nd when the domain would not
+ * miss the memory; but no longer than SMALL_MS. When another domain misses memory, all that is too
+ * much is given at once, but for a crumb. */
 #define SMALL_SHARE 64
 #define ROUGH_SHARE 32
 #define SMALL_MS 30000
@@ -59,8 +60,7 @@ static uint64_t worth_kib(const struct domain *domain)
     return larger(2 * STEP_KIB, domain->target_kib / ROUGH_SHARE);
 }
 
-/* A change that is not worth a call now; but no error stays for good, and where somebody misses
- * memory the others let go what they have too much, all but a crumb each. */
+/* True while a change is not worth a call. */
 static bool too_small(const struct round *round, struct domain *domain, uint64_t wanted)
 {
     uint64_t exact = target_for(domain, domain->want_kib);
@@ -74,7 +74,7 @@ static bool too_small(const struct round *round, struct domain *domain, uint64_t
         domain->small_ms = 0;
         return false;
     }
-    /* Of many that each give a little, none would. */
+    /* Else, where many are to give a little each, none would. */
     if (round->urgent && exact < domain->target_kib)
         return false;
     if (round->missing && change >= STEP_KIB && exact + CRUMB_KIB <= domain->target_kib)
@@ -85,7 +85,7 @@ static bool too_small(const struct round *round, struct domain *domain, uint64_t
 }
 
 /* A driver that could not go on sleeps, for 2, 4, 8 s and then for an hour; a page less is another
- * value of the target, costs nothing, and wakes it at once. still_ms: it moved last. */
+ * value of the target, costs nothing, and wakes it at once. still_ms: when it last moved. */
 static uint64_t nudge(const struct round *round, struct domain *domain, uint64_t still_ms)
 {
     if (round->now_ms - larger(still_ms, domain->nudge_ms) < NUDGE_MS

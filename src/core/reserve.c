@@ -108,8 +108,8 @@ static void forget_ended(struct reservations *reservations)
     reservations->count = kept;
 }
 
-/* One that has what it must have is ready when its time to wait is over. Each gets one round, which
- * is all that one gets that does not wait at all. */
+/* One that waits and has what it must have is not late: reserve_judge() makes it ready. Nor is one
+ * that was not judged yet: even one that does not wait at all gets a round. */
 static void end_late(struct round *round, struct reservation *reservation)
 {
     if (reservation->state == RESERVATION_ENDED || round->now_ms < reservation->until_ms)

@@ -106,10 +106,10 @@ void reserve_release(struct reservation *reservation);
  * those whose domain has appeared to it. Sets reserved_kib. */
 void reserve_begin(struct round *round);
 
-/* Then, with headroom_kib reckoned up with them: what a domain's build takes beyond what counts
- * for the domain is its reservation's; and what an earlier daemon had gathered is there only as
- * far as it is free. Lessens what they count with by up to short_kib, so much headroom is below
- * 0. */
+/* Then, when headroom with them is short_kib below 0: lessens what they count with by up to that,
+ * the last in the queue first. Only of those whose domain is being built, since a build takes more
+ * than what counts for the domain; and of those of an earlier daemon, since what it had gathered
+ * may not be free any more. */
 void reserve_yield(struct round *round, uint64_t short_kib);
 
 /* Gathers of headroom_kib, in the order of the queue, and leaves keep_kib. */

@@ -112,16 +112,16 @@ struct tally {
 struct conduct {
     enum conduct_class class;
     bool stalled;            /* asked to shrink, makes no progress, and uses what it holds */
-    bool uses;               /* what it is asked for, as it has posted since it was asked */
-    bool pressed;            /* that it rests at its cap was counted under this target */
+    bool uses;               /* its posts since then say that it uses what it is asked for */
+    bool pressed;            /* that it rests at its cap was counted, under this target */
     uint64_t retry_ms;       /* not asked again before */
     uint64_t asked_ms;       /* begin of the outstanding request to shrink; 0: none */
     uint64_t late_ms;        /* it is behind its own speed by so much */
     uint64_t short_ms;       /* below its target without progress since; 0: not */
-    uint64_t short_retry_ms; /* not to have more than it holds before: it does not take it */
+    uint64_t short_retry_ms; /* until then given no more than it holds: it takes no more */
     uint64_t forgiven_ms;    /* last time that it was; 0: never */
-    uint64_t race_ms;        /* it may still be on its way up to an older target before */
-    uint64_t base_kib;       /* least held under this target, or what it may hold: above is taken */
+    uint64_t race_ms;        /* until then it may be on its way up to an older target */
+    uint64_t base_kib;       /* what it may hold under this target: what is above was taken */
     uint32_t lies_seen;
     uint32_t floods_seen;
 
@@ -141,7 +141,7 @@ struct conduct {
     uint64_t stalled_at_kib;
     uint64_t asked_from_kib; /* held when it was asked */
     uint64_t asked_to_kib;   /* the least that it was asked to hold since */
-    uint64_t owed_ms;        /* the last time that it owed something */
+    uint64_t owed_ms;        /* the last time that it held more than it was asked to */
     uint64_t progress_ms;    /* time of the last progress */
     uint64_t speed_kib_s;    /* what it has shown that it can let go; 0: not known */
     uint64_t work_ms;        /* of the sample of its speed that is being taken */
@@ -175,17 +175,17 @@ struct demand {
     uint64_t stall_us; /* counts of that post */
     uint64_t swap_in_pages;
     uint64_t doubt_ms;        /* since when doubt fades */
-    uint64_t plea_kib;        /* given on its word, to be used by it; 0: nothing */
-    uint64_t plea_ms;         /* the post that asked */
-    uint64_t plea_free_kib;   /* free in it then */
-    uint64_t plea_used_kib;   /* and used, so that it explains itself when this grows */
-    uint64_t plea_unused_kib; /* when so much more is free after it, it was not used */
+    uint64_t plea_kib;        /* its pressure asked for this size, to be used; 0: it did not */
+    uint64_t plea_ms;         /* the time of the post that asked */
+    uint64_t plea_free_kib;   /* free in it by that post */
+    uint64_t plea_used_kib;   /* when it uses this, it has used what it was given */
+    uint64_t plea_unused_kib; /* when so much more is free than was, it has not */
     uint64_t boost_ms;        /* the last time that pressure added something */
     uint64_t silent_ms;       /* since when it was waited for its first post */
     uint32_t doubt; /* thousandths by which what pressure would add is cut: it asked without need */
 
     /* in each round */
-    bool calm;           /* no pressure between the last two posts: the boost may go */
+    bool calm;           /* no pressure between the last two posts: boost_kib may go down */
     uint64_t post_ms;    /* when the post came that was looked at last; 0: none yet */
     uint64_t full_ms;    /* so long it has left nothing unused, above its share */
     uint64_t raw_kib;    /* what it uses by that post */
@@ -352,7 +352,7 @@ struct round {
     uint64_t free_kib;
     uint64_t scrub_kib;  /* will be free soon; not counted on */
     uint64_t claims_kib; /* claims that no domain in the list accounts for */
-    uint64_t moved_kib;  /* by guests while all this was read: so much may headroom be too small */
+    uint64_t moved_kib;  /* by guests while all this was read: headroom may seem less by so much */
 
     /* configuration */
     uint64_t reserve_kib;
@@ -361,8 +361,8 @@ struct round {
     uint32_t idle_tax; /* thousandths: a page that nobody needs counts for so much less */
     uint64_t grace_ms;
 
-    /* estimate: what the entitlements of the last round rested on besides */
-    uint64_t entitled_of_kib;
+    /* estimate: what the entitlements of the last round rested on, besides each domain's stake */
+    uint64_t entitled_of_kib; /* shared out by weight */
     size_t sharers;
     int32_t least_priority; /* of them */
 
@@ -370,13 +370,15 @@ struct round {
     uint64_t insisted_kib; /* what domains insist on above their shares */
 
     /* decide */
-    bool unpaced;      /* its wants are to be targets at once, as they are */
-    bool taking;       /* what nobody needs is taken for need and for the pool, until it is full */
-    uint64_t taken_ms; /* last time that it was, or the first round; 0: there was none */
-    bool spreading; /* it is shared out anew: somebody had far from his share, or much lay free */
-    uint64_t spread_ms; /* last time that it was */
-    uint64_t even_ms;   /* nobody must have had to give for so long before it is, for their sizes */
-    bool staying;       /* what nobody needs is not shared out anew: it is where it was */
+    bool unpaced; /* wants become targets at once, without pace.c */
+
+    /* decide: what nobody needs, the surplus (policies/weighted.c) */
+    bool taking;        /* some of it is taken back, for need and until the pool is full */
+    uint64_t taken_ms;  /* the last time that it was, or the first round; 0: there was none */
+    bool spreading;     /* it is shared out anew, by weight */
+    uint64_t spread_ms; /* the last time that it was */
+    uint64_t even_ms;   /* after so long without taking, unequal sizes are reason enough */
+    bool staying;       /* it is not shared out anew: it is where it was */
 
     /* engine: what the domains with `shares` may hold together */
     uint64_t share_kib;
