@@ -592,7 +592,7 @@ static void judge(struct round *round, struct domain *domain)
     struct conduct *conduct = &domain->conduct;
     uint64_t elapsed_ms = conduct->seen_ms ? round->now_ms - conduct->seen_ms : 0;
 
-    if (!domain->managed || !domain->has_target || domain->phase != PHASE_RUNNING) {
+    if (!domain_touchable(domain)) {
         conduct->asked_ms = 0;
         conduct->short_ms = 0;
         conduct->seen_ms = 0;

@@ -106,11 +106,6 @@ static void configure(struct engine *engine)
     }
 }
 
-static bool touchable(const struct domain *domain)
-{
-    return domain->managed && domain->has_target && domain->phase == PHASE_RUNNING;
-}
-
 /* On probation a domain may have what it needs, but is given nothing above its share: one that gives
  * and keeps by turns would keep that, too. */
 static uint64_t top_on_probation(const struct domain *domain)
@@ -156,7 +151,7 @@ static struct guard_domain as_guard_domain(const struct round *round, const stru
     uint64_t most = smaller(max > 0 ? (uint64_t)max : 0, domain->static_max_kib);
     struct guard_domain seen = reach_of(domain);
 
-    seen.fixed = !touchable(domain) || round->now_ms < domain->call_retry_ms;
+    seen.fixed = !domain_touchable(domain) || round->now_ms < domain->call_retry_ms;
     seen.uncounted = !domain->shares;
     seen.target_kib = domain->target_kib;
     seen.slack_kib = domain->slack_kib;
@@ -290,8 +285,8 @@ static void reckon(struct round *round)
         uint64_t untaken = guard_untaken_kib(&reach, reach.cap_kib);
 
         round->promised_kib += untaken;
-        domain->shares =
-            touchable(domain) && (conduct_trusted(domain) || domain->actual_kib < domain->min_kib);
+        domain->shares = domain_touchable(domain)
+                         && (conduct_trusted(domain) || domain->actual_kib < domain->min_kib);
         if (!domain->shares)
             continue;
         /* At rest a domain's cap is so much above what it holds. */
@@ -402,7 +397,7 @@ static enum reason reason_of(const struct round *round, const struct domain *dom
 
     if (!domain->managed)
         return REASON_UNMANAGED;
-    if (!touchable(domain))
+    if (!domain_touchable(domain))
         return REASON_UNTOUCHED;
     if (domain->conduct.class == CONDUCT_MALICIOUS)
         return REASON_MALICIOUS;
@@ -474,7 +469,7 @@ static bool moving(const struct round *round, const struct domain *domain)
 {
     const struct conduct *conduct = &domain->conduct;
 
-    if (!touchable(domain))
+    if (!domain_touchable(domain))
         return false;
     if (conduct->asked_ms != 0 && round->now_ms >= conduct->retry_ms)
         return true;
@@ -528,7 +523,7 @@ void engine_totals(const struct engine *engine, struct engine_totals *ret_totals
         const struct domain *domain = &round->domains[i];
 
         totals.actual_kib += domain->actual_kib;
-        if (!touchable(domain))
+        if (!domain_touchable(domain))
             continue;
         totals.guaranteed_kib += domain->min_kib;
         if (!conduct_trusted(domain)) {

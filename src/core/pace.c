@@ -197,7 +197,7 @@ void pace_moderate(struct round *round)
 
         domain->goal_kib = domain->target_kib;
         domain->pace = PACE_UNTOUCHED;
-        if (domain->managed && domain->has_target && domain->phase == PHASE_RUNNING)
+        if (domain_touchable(domain))
             domain->goal_kib = next_target(round, domain);
     }
 }

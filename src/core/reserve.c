@@ -467,7 +467,7 @@ static struct reserve_holder holder_of(const struct round *round, const struct d
 
     if (!domain->managed) {
         holder.why = HOLDS_UNMANAGED;
-    } else if (!domain->has_target || domain->phase != PHASE_RUNNING) {
+    } else if (!domain_touchable(domain)) {
         holder.why = HOLDS_UNTOUCHED;
     } else if (!domain->shares) {
         holder.why = HOLDS_UNHELPFUL;

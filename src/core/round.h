@@ -462,6 +462,12 @@ static inline void round_fetch_ahead(const struct round *round, size_t i, size_t
         __builtin_prefetch((const char *)&round->domains[i + 2] + at);
 }
 
+/* Whether its target may be set: it is managed, runs, and has one. */
+static inline bool domain_touchable(const struct domain *domain)
+{
+    return domain->managed && domain->has_target && domain->phase == PHASE_RUNNING;
+}
+
 /* Fills round.order. Not qsort(), which allocates; domains have few priorities. */
 void round_order(struct round *round);
 
