@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/report.h"
 #include "util/bounds.h"
 
 /* Each is a request to the store, which takes some 30 us (measured), and domains wait meanwhile. */
@@ -125,20 +126,27 @@ static int keep_remedy(struct host *host, const struct domain *domain, const str
     return put(host, "remedies", domain->uuid, text);
 }
 
-/* False when it is none of this domain: one with its UUID lived before, and its CPUs died with
- * it. */
+/* What keep_remedy() wrote. False when it is none of this domain: one with its UUID lived before, and
+ * its CPUs died with it. */
 static bool read_remedy(const char *text, uint32_t domid, struct remedy *ret_remedy)
 {
-    struct remedy remedy = { .applied = true };
-    uint32_t kept_domid;
-    int len = 0;
+    uint64_t numbers[5];
 
-    if (sscanf(text, "%" SCNu32 " %" SCNu32 " %" SCNu32 " %" SCNu32 " %" SCNu32 "%n", &kept_domid,
-               &remedy.was.weight, &remedy.was.cap, &remedy.set.weight, &remedy.set.cap, &len)
-            != 5
-        || text[len] != '\0' || kept_domid != domid)
+    for (size_t i = 0; i < 5; i++) {
+        size_t len = strcspn(text, " ");
+
+        if (report_number(text, len, UINT32_MAX, &numbers[i]) < 0)
+            return false;
+        text += len;
+        text += i < 4 && *text == ' ';
+    }
+    if (*text != '\0' || numbers[0] != domid)
         return false;
-    *ret_remedy = remedy;
+    *ret_remedy = (struct remedy){
+        .applied = true,
+        .was = { .weight = (uint32_t)numbers[1], .cap = (uint32_t)numbers[2] },
+        .set = { .weight = (uint32_t)numbers[3], .cap = (uint32_t)numbers[4] },
+    };
     return true;
 }
 

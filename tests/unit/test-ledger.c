@@ -320,6 +320,50 @@ static void test_failures(void)
     end();
 }
 
+static void keep_remedy(const char *text)
+{
+    const uint8_t uuid[16] = { 1, 2, 3, [15] = 1 };
+    char name[UUID_TEXT_SIZE];
+    char key[64];
+
+    domain_uuid_text(uuid, name);
+    (void)snprintf(key, sizeof(key), "remedies/%s", name);
+    CHECK_EQ(state_memory_set(&fake.state, key, text), 0);
+}
+
+/* What was kept is read whole, or thrown away. */
+static void test_wrong_remedies(void)
+{
+    static const char *const texts[] = {
+        "",
+        "1",
+        "1 64 0 256",
+        "1 64 0 256 0 ",
+        "1 64 0 256 0 0",
+        " 1 64 0 256 0",
+        "1  64 0 256 0",
+        "1 64 0 256 0x",
+        "1 +64 0 256 0",
+        "1 4294967360 0 256 0",
+        "2 64 0 256 0",
+    };
+
+    for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
+        begin();
+        keep_remedy("1 64 0 256 0");
+        turn(0);
+        CHECK_EQ(fake.sched[1].weight, 64);
+        end();
+
+        begin();
+        keep_remedy(texts[i]);
+        turn(0);
+        CHECK_EQ(fake.sched[1].weight, 256);
+        CHECK_EQ(kept("remedies"), 0);
+        end();
+    }
+}
+
 /* What can be kept and then not be done is not taken for done. */
 static void test_call_fails(void)
 {
@@ -474,6 +518,7 @@ int main(int argc, char **argv)
     check_run("what others have set stays", test_others_change);
     check_run("failures are tried again, and told once", test_failures);
     check_run("a call that fails is made again", test_call_fails);
+    check_run("what was kept of one is read whole, or thrown away", test_wrong_remedies);
     check_run("nothing is left of many that died unseen", test_many_dead);
     check_run("bills outlive the daemon, not the domain", test_bills);
     check_run("... and are kept in time", test_rare_rounds);
