@@ -55,8 +55,8 @@ struct json *control_answer(struct control *control, struct control_peer *peer, 
  * is in error, one a line. Either is noted. Returns 0 or a negative errno. */
 int control_reload(struct control *control, char *error, size_t error_size);
 
-/* Notes what happened, to be logged, kept and told. kind is a constant string; domain NULL: of the
- * host. */
+/* Notes what happened, to be logged, kept and told. kind is a constant string. domid NOTICE_HOST
+ * with name NULL: of the host. Longer texts than a notice has room for are cut. */
 void control_note(struct control *control, const char *kind, uint32_t domid, const char *name,
                   const char *format, ...) __attribute__((format(printf, 5, 6)));
 

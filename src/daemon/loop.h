@@ -61,9 +61,11 @@ uid_t loop_client_uid(const struct loop_client *client);
 /* Sends text[0..len) and a newline. */
 void loop_send(struct loop_client *client, const char *text, size_t len);
 
+/* From now on the client gets what is published. */
+void loop_subscribe(struct loop_client *client);
+
 /* Sends text[0..len) and a newline to all clients that were subscribed. One that does not read is
  * dropped when too much waits for it. */
-void loop_subscribe(struct loop_client *client);
 void loop_publish(struct loop *loop, const char *text, size_t len);
 
 /* Drops the client when it has got what waits for it, or takes none of it for long. */

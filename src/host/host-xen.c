@@ -15,6 +15,7 @@
 #include "host/host.h"
 #include "host/nodes.h"
 #include "host/store.h"
+#include "util/bounds.h"
 #include "util/log.h"
 
 /* libxl_set_memory_target() with enforce sets the cap so much above the target (libxl's
@@ -439,9 +440,8 @@ static int observe_domain(struct host_xen *xen, struct round *round, const libxl
         return -ENOMEM;
     domain->phase = phase_of(info);
     domain->actual_kib = info->current_memkb;
-    domain->actual_low_kib = before_kib < info->current_memkb ? before_kib : info->current_memkb;
-    round->moved_kib += before_kib < info->current_memkb ? info->current_memkb - before_kib
-                                                         : before_kib - info->current_memkb;
+    domain->actual_low_kib = smaller(before_kib, domain->actual_kib);
+    round->moved_kib += distance(before_kib, domain->actual_kib);
     domain->claim_kib = info->outstanding_memkb;
     meet(xen, domain, info, round->now_ms);
     domain->floods = xen->watched[domain->domid].floods;
@@ -480,7 +480,7 @@ static void settle_claims(struct round *round)
     for (size_t i = 0; i < round->count; i++) {
         uint64_t claim = round->domains[i].claim_kib;
 
-        round->claims_kib = round->claims_kib > claim ? round->claims_kib - claim : 0;
+        round->claims_kib = above(round->claims_kib, claim);
     }
 }
 

@@ -42,7 +42,7 @@ struct host_ops {
      * STATE_MAX bytes. All return 0 or a negative errno.
      * state_get: -ENOENT when there is none; the caller frees *ret_text.
      * state_set: text NULL removes the key and all below it, and none is no error.
-     * state_list: calls each() for every name directly below key; It may change nothing. */
+     * state_list: calls each() for every name directly below key; each() may not change the state. */
     int (*state_get)(struct host *host, const char *key, char **ret_text);
     int (*state_set)(struct host *host, const char *key, const char *text);
     int (*state_list)(struct host *host, const char *key,
