@@ -72,6 +72,11 @@
  * too small for all of them, where they insist alike. */
 #define INSIST_MS 60000
 
+/* What is honestly used stays what it is when more or less is held; who lies uses, as it says, all
+ * but a little of whatever it holds. So use is shown when what it leaves changes by a step and what
+ * it uses does not. */
+#define SHOWN_KIB 4096
+
 /* How much a count grew per second, 0 when it was not posted or went back. */
 static uint64_t per_second(uint64_t now, uint64_t before, uint64_t elapsed_ms)
 {
@@ -279,6 +284,29 @@ static void plead(struct domain *domain, uint64_t step)
     demand->plea_ms = post->at_ms;
 }
 
+/* Has it shown that it uses what it says, but for room to grow? By not following what it holds, or
+ * by pressure. What is left is taken from the report: what is held may have changed since. Posts
+ * that do not tell of pressure come too seldom to show anything. */
+static void watch_showing(struct domain *domain)
+{
+    struct demand *demand = &domain->demand;
+    const struct post *post = &domain->post;
+    uint64_t stated = stated_kib(domain), own = stated + swapped_kib(post);
+    uint64_t left = above(post->report.available_kib, post->cache_kib);
+
+    demand->shown_kib = smaller(demand->shown_kib, stated);
+    if (distance(own, demand->own_kib) > NEWS_KIB) {
+        demand->own_kib = own;
+        demand->left_kib = left;
+    }
+    if (distance(left, demand->left_kib) >= SHOWN_KIB || demand->boost_kib > 0) {
+        demand->left_kib = left;
+        demand->shown_kib = stated;
+        demand->unshown_ms = 0;
+    }
+    demand->unshown = tells_pressure(post) && stated > demand->shown_kib + MARGIN_KIB;
+}
+
 /* A post came: what it says, and what it says of the time since the one before. */
 static void take_post(struct domain *domain)
 {
@@ -303,6 +331,7 @@ static void take_post(struct domain *domain)
         if (step > 0)
             plead(domain, step);
     }
+    watch_showing(domain);
     demand->post_ms = post->at_ms;
     demand->used_kib = post->used_kib;
     demand->swapped_kib = swapped_kib(post);
@@ -321,23 +350,42 @@ static uint64_t let_down_kib(uint64_t gap, uint64_t elapsed_ms, uint64_t constan
     return part < gap ? part : gap;
 }
 
+/* Counts for how long something is so, up to twice what makes one insist; it is forgotten as
+ * slowly. */
+static uint64_t count_ms(uint64_t ms, bool is_so, uint64_t elapsed_ms)
+{
+    return is_so ? smaller(ms + elapsed_ms, 2 * INSIST_MS) : ms - smaller(elapsed_ms, ms);
+}
+
 /* Does it leave nothing unused above its share, without end? It does until it has left something
- * for as long, within its share or above. But a higher priority comes first, whatever it says. */
+ * for as long, within its share or above. Or has it risen there, and not shown for as long that it
+ * uses what it says? Then it does until it has. But a higher priority comes first, whatever it
+ * says. */
 static void watch_insisting(const struct round *round, struct domain *domain, uint64_t elapsed_ms)
 {
     struct demand *demand = &domain->demand;
+    uint64_t stated = stated_kib(domain);
+    bool full = stated + demand->boost_kib + NEWS_KIB > domain->actual_kib;
+    bool more = domain->actual_kib > domain->entitled_kib;
+    bool claims = more && stated + SPARE_KIB > domain->entitled_kib;
 
-    if (stated_kib(domain) + demand->boost_kib + NEWS_KIB <= domain->actual_kib)
-        demand->full_ms -= smaller(elapsed_ms, demand->full_ms);
-    else if (domain->actual_kib > domain->entitled_kib)
-        demand->full_ms = smaller(demand->full_ms + elapsed_ms, 2 * INSIST_MS);
-    domain->insists = domain->shares && demand->full_ms >= INSIST_MS
-                      && domain->limits.priority == round->least_priority;
+    if (more || !full)
+        demand->full_ms = count_ms(demand->full_ms, full, elapsed_ms);
+    demand->unshown_ms = count_ms(demand->unshown_ms, claims && demand->unshown, elapsed_ms);
+    domain->insists = domain->shares && domain->limits.priority == round->least_priority
+                      && larger(demand->full_ms, demand->unshown_ms) >= INSIST_MS;
 }
 
 uint64_t demand_first_kib(const struct domain *domain)
 {
-    return domain->insists ? smaller(domain->core_kib, domain->entitled_kib) : domain->core_kib;
+    uint64_t first_kib = domain->entitled_kib;
+
+    if (!domain->insists)
+        return domain->core_kib;
+    /* Who has left something, and is honest, might lose a process before it has shown its use. */
+    if (domain->demand.full_ms < INSIST_MS && cannot_swap(&domain->post))
+        first_kib = larger(first_kib, stated_kib(domain));
+    return smaller(domain->core_kib, first_kib);
 }
 
 /* What it needs with the room to grow that it has, or is to have. */

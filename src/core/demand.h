@@ -14,7 +14,8 @@ void demand_estimate(struct round *round);
 bool demand_has_news(const struct domain *domain);
 
 /* Of what it would miss at once, what comes before others' room to grow: all, or only its weight's
- * share of one that insists. */
+ * share of one that insists; all that it uses, where it only has not shown that it does, and cannot
+ * swap. */
 uint64_t demand_first_kib(const struct domain *domain);
 
 #endif

@@ -174,6 +174,9 @@ struct demand {
     uint64_t room_kib; /* held and not used */
     uint64_t stall_us; /* counts of that post */
     uint64_t swap_in_pages;
+    uint64_t own_kib;         /* used and swapped out, as it was when that changed last */
+    uint64_t left_kib;        /* left unused then, or when it showed last what it uses */
+    uint64_t shown_kib;       /* used then, or the least since */
     uint64_t doubt_ms;        /* since when doubt fades */
     uint64_t plea_kib;        /* its pressure asked for this size, to be used; 0: it did not */
     uint64_t plea_ms;         /* the time of the post that asked */
@@ -186,8 +189,10 @@ struct demand {
 
     /* in each round */
     bool calm;           /* no pressure between the last two posts: boost_kib may go down */
+    bool unshown;        /* it says that it uses much more than it has shown */
     uint64_t post_ms;    /* when the post came that was looked at last; 0: none yet */
     uint64_t full_ms;    /* so long it has left nothing unused, above its share */
+    uint64_t unshown_ms; /* so long that has been so, above its share */
     uint64_t raw_kib;    /* what it uses by that post */
     uint64_t rise_kib;   /* what it will use beyond that if it goes on growing */
     uint64_t core_kib;   /* what it would miss at once, let down slowly */

@@ -23,6 +23,10 @@
 #define DEBT_KIB 4096
 #define TAKEN_KIB 256
 
+/* Less than what is given to all that it may have at once, so that it is given more; and more than
+ * what counts as nothing. */
+#define LEFT_KIB 3072
+
 /* After such a pause it is another offence. */
 #define PAUSE_MS 1000
 
@@ -30,9 +34,9 @@
 #define OF_BALLOON                                                                           \
     (ACT(ACT_REFUSE) | ACT(ACT_TRICKLE) | ACT(ACT_DOZE) | ACT(ACT_TAKE_BACK) | ACT(ACT_GRAB) \
      | ACT(ACT_LATE))
-#define OF_POSTS                                                                         \
-    (ACT(ACT_OVER_REPORT) | ACT(ACT_UNDER_REPORT) | ACT(ACT_CONTRADICT) | ACT(ACT_FORGE) \
-     | ACT(ACT_WRAP) | ACT(ACT_OSCILLATE) | ACT(ACT_RUBBISH) | ACT(ACT_FLOOD))
+#define OF_POSTS                                                                              \
+    (ACT(ACT_OVER_REPORT) | ACT(ACT_NEARLY_ALL) | ACT(ACT_UNDER_REPORT) | ACT(ACT_CONTRADICT) \
+     | ACT(ACT_FORGE) | ACT(ACT_WRAP) | ACT(ACT_OSCILLATE) | ACT(ACT_RUBBISH) | ACT(ACT_FLOOD))
 
 static const char *const words[ACTS] = {
     [ACT_REFUSE] = "refuse",
@@ -42,6 +46,7 @@ static const char *const words[ACTS] = {
     [ACT_GRAB] = "grab",
     [ACT_LATE] = "late",
     [ACT_OVER_REPORT] = "over-report",
+    [ACT_NEARLY_ALL] = "nearly-all",
     [ACT_UNDER_REPORT] = "under-report",
     [ACT_CONTRADICT] = "contradict",
     [ACT_FORGE] = "forge",
@@ -233,6 +238,21 @@ static void over_report(const struct guest *guest, struct report *report)
     report->some_avg10_centi = report->full_avg10_centi = 10000;
 }
 
+/* Uses all but a little, whatever it has, and has never stalled. */
+static void nearly_all_report(struct report *report)
+{
+    uint64_t left_kib = smaller(report->total_kib, LEFT_KIB);
+
+    report->free_kib = report->available_kib = left_kib;
+    report->active_anon_kib = report->total_kib - left_kib;
+    report->active_file_kib = report->inactive_file_kib = 0;
+    report->swap_free_kib = report->swap_total_kib;
+    report->swap_in_pages = report->swap_out_pages = report->major_faults = 0;
+    report->refault_anon_pages = report->refault_file_pages = 0;
+    report->some_us = report->full_us = 0;
+    report->some_avg10_centi = report->full_avg10_centi = 0;
+}
+
 static void idle_report(struct report *report)
 {
     report->available_kib = report->total_kib;
@@ -257,6 +277,8 @@ void mischief_lie(struct guest *guest, struct report *report)
         return;
     if (does(guest, ACT_OVER_REPORT))
         over_report(guest, report);
+    if (does(guest, ACT_NEARLY_ALL))
+        nearly_all_report(report);
     if (does(guest, ACT_OSCILLATE)) {
         if (guest->last_ms / SWING_MS % 2)
             over_report(guest, report);

@@ -475,6 +475,18 @@ static void use_all_but(struct round *round, struct domain *domain, uint64_t fre
     }
 }
 
+/* It holds less for a moment, and uses as much. */
+static void show_use(struct round *round, struct domain *domain)
+{
+    uint64_t held_kib = domain->actual_kib, used_kib = held_kib - 4 * MIB;
+
+    post(round, domain, used_kib, 0);
+    domain->actual_kib = used_kib;
+    round->now_ms += 100;
+    post(round, domain, used_kib, 0);
+    domain->actual_kib = held_kib;
+}
+
 /* Who leaves nothing of more than his share insists after a minute, and until he has left something
  * for as long as he insisted. */
 static void test_insisting(void)
@@ -483,7 +495,7 @@ static void test_insisting(void)
     struct domain *domain = one(&round);
 
     round.share_kib = 400 * MIB;
-    post(&round, domain, 512 * MIB, 0);
+    show_use(&round, domain);
     CHECK_EQ(domain->entitled_kib, 400 * MIB);
     use_all_but(&round, domain, 0, 59);
     CHECK(!domain->insists);
@@ -511,6 +523,68 @@ static void test_insisting(void)
     CHECK(domain->insists);
     domain->post.bad = true;
     demand_estimate(&round);
+    CHECK(!domain->insists);
+    round_free(&round);
+}
+
+/* Given more and asked for some, each time for two seconds, it uses all but 3 MiB of whatever it
+ * holds; or, the honest one, what it used first. */
+static void swing(struct round *round, struct domain *domain, bool honest)
+{
+    uint64_t held_kib = domain->actual_kib, used_kib = held_kib - 3 * MIB;
+
+    for (int s = 0; s < 8; s++) {
+        domain->actual_kib = held_kib + (uint64_t)(s / 2 % 2) * 8 * MIB;
+        round->now_ms += 1000;
+        post(round, domain, honest ? used_kib : domain->actual_kib - 3 * MIB, 0);
+    }
+    domain->actual_kib = held_kib;
+}
+
+/* Who rises above his share insists when for a minute nothing has shown that he uses what he says.
+ * What he says that he uses stays first where he cannot swap. */
+static void test_showing(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+
+    round.share_kib = 400 * MIB;
+    use_all_but(&round, domain, 3 * MIB, 55);
+    CHECK(!domain->insists);
+    swing(&round, domain, false);
+    CHECK(domain->insists);
+    CHECK_EQ(demand_first_kib(domain), 400 * MIB);
+    domain->post.report.swap_free_kib = 0;
+    CHECK(demand_first_kib(domain) >= 509 * MIB);
+
+    /* What it uses stays when it holds more or less. */
+    swing(&round, domain, true);
+    CHECK(!domain->insists);
+    CHECK_EQ(demand_first_kib(domain), domain->core_kib);
+    use_all_but(&round, domain, 3 * MIB, 1000);
+    CHECK(!domain->insists);
+
+    /* Half as much again is another rise; less than the room to grow is none. */
+    domain->actual_kib = 520 * MIB;
+    use_all_but(&round, domain, 3 * MIB, 100);
+    CHECK(!domain->insists);
+    domain->actual_kib = 700 * MIB;
+    use_all_but(&round, domain, 3 * MIB, 61);
+    CHECK(domain->insists);
+
+    /* Pressure explains it, too. */
+    round.now_ms += 1000;
+    post(&round, domain, 700 * MIB, 500000);
+    CHECK(!domain->insists);
+
+    /* What it used once it has to show anew; within its share it need not. */
+    use_all_but(&round, domain, 500 * MIB, 1);
+    use_all_but(&round, domain, 3 * MIB, 61);
+    CHECK(domain->insists);
+    round.share_kib = 800 * MIB;
+    use_all_but(&round, domain, 3 * MIB, 100);
+    CHECK(!domain->insists);
+    use_all_but(&round, domain, 3 * MIB, 1000);
     CHECK(!domain->insists);
     round_free(&round);
 }
@@ -580,6 +654,7 @@ int main(int argc, char **argv)
     check_run("other dialects", test_dialects);
     check_run("who asks without need is given less", test_doubt);
     check_run("who leaves nothing above his share insists", test_insisting);
+    check_run("who follows what he holds does, too", test_showing);
     check_run("a higher priority does not", test_priority_insists);
     check_run("a wish counts up to the entitlement", test_wish);
     return check_done();

@@ -163,7 +163,7 @@ static int posted(struct guest *guest, struct post *ret_post)
 
 static void test_lies(void)
 {
-    static const char *const liars[] = { "over-report", "contradict", "wrap" };
+    static const char *const liars[] = { "over-report", "nearly-all", "contradict", "wrap" };
     struct guest *guest;
     struct post post;
 
@@ -176,6 +176,10 @@ static void test_lies(void)
     live(guest, 20000);
     CHECK_EQ(posted(guest, &post), 0);
     CHECK_EQ(post.used_kib, 256 * MIB);
+    guest = begin("nearly-all");
+    live(guest, 20000);
+    CHECK_EQ(posted(guest, &post), 0);
+    CHECK_EQ(post.used_kib, 253 * MIB);
     guest = begin("under-report");
     live(guest, 20000);
     CHECK_EQ(posted(guest, &post), 0);
