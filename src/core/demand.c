@@ -43,6 +43,10 @@
  * agent, the gathering, and two balloons that begin to move. */
 #define SERVE_MS 300
 
+/* What is foreseen is kept for so long without another post: a guest whose CPU is wanted by others
+ * looks at itself, and posts, that much later. */
+#define RISE_KEPT_MS 1000
+
 /* Need goes up within one post, and down with this time constant; what a domain would miss at once
  * (core) goes down sooner, so that others can have it who are short. What pressure added is a
  * guess, and goes once it is calm. */
@@ -133,21 +137,23 @@ static uint64_t growth_kib(const struct domain *domain)
     return smaller(grown, before->room_kib + above(swapped, before->swapped_kib));
 }
 
-/* How much more it will use before it is served, if it goes on growing as it did. An agent of ours
- * posts what matters when it sees it, so all of a rise but that came since the look before. */
+/* How much more it will use before it is served, if it goes on growing as it did: as fast as it did since
+ * the post before; or faster, since an agent of ours posts what matters when it sees it, so that all of a
+ * rise but that may have come since the look before. */
 static uint64_t rise_kib(const struct domain *domain, uint64_t elapsed_ms)
 {
     const struct post *post = &domain->post;
-    uint64_t rise = growth_kib(domain);
-    uint64_t over_ms = TIMING_LOOK_MS;
+    uint64_t grown = growth_kib(domain);
+    uint64_t rise, late;
 
     if (elapsed_ms == 0 || post->dialect == DIALECT_SELFBALLOON)
         return 0;
-    if (post->dialect != DIALECT_BALLAST || elapsed_ms < 2 * TIMING_LOOK_MS)
-        over_ms = larger(elapsed_ms, TIMING_LOOK_MS);
-    else
-        rise = above(rise, timing_matters_kib(&post->report));
-    return smaller(rise * SERVE_MS / over_ms, post->held_kib / 2);
+    rise = grown * SERVE_MS / larger(elapsed_ms, TIMING_LOOK_MS);
+    if (post->dialect == DIALECT_BALLAST && elapsed_ms >= 2 * TIMING_LOOK_MS) {
+        late = above(grown, timing_matters_kib(&post->report));
+        rise = larger(rise, late * SERVE_MS / TIMING_LOOK_MS);
+    }
+    return smaller(rise, post->held_kib / 2);
 }
 
 /* What the post says is in use, without regard to pressure. */
@@ -410,7 +416,7 @@ static void estimate(const struct round *round, struct domain *domain)
         take_post(domain);
     if (demand->calm)
         demand->boost_kib -= let_down_kib(demand->boost_kib, elapsed_ms, BOOST_DOWN_MS);
-    if (round->now_ms - demand->post_ms >= SERVE_MS)
+    if (round->now_ms - demand->post_ms >= RISE_KEPT_MS)
         demand->rise_kib = 0;
     core = demand->raw_kib + demand->boost_kib;
     /* Half of its room to grow is for the rise that is foreseen. */

@@ -102,7 +102,7 @@ static void test_news(void)
     post(&round, domain, 210 * MIB, 0);
     CHECK_EQ(domain->demand.raw_kib + domain->demand.rise_kib, 240 * MIB);
     round.now_ms += 3 * TIMING_LOOK_MS;
-    CHECK(news(&round, domain, 229 * MIB + MIB / 2, 0));
+    CHECK(news(&round, domain, 225 * MIB, 0));
     demand_estimate(&round);
     CHECK_EQ(domain->demand.raw_kib + domain->demand.rise_kib, 240 * MIB);
     round_free(&round);
@@ -167,18 +167,23 @@ static void test_rise(void)
     CHECK_EQ(domain->core_kib, (280 + 12) * MIB);
     CHECK_EQ(domain->demand.core_kib, 220 * MIB); /* not to be let down slowly */
 
+    /* A look came late: it grew as fast as it did since the post before. */
+    round.now_ms += 3 * TIMING_LOOK_MS;
+    post(&round, domain, 226 * MIB, 0);
+    CHECK_EQ(domain->demand.rise_kib, 6 * MIB);
+
     /* Of a post that comes after a pause only what matters can have come before the last look. */
     round.now_ms += 9000;
     post(&round, domain, 220 * MIB, 0);
     round.now_ms += 9000;
     post(&round, domain, 223 * MIB, 0);
-    CHECK_EQ(domain->demand.rise_kib, 0);
+    CHECK_EQ(domain->demand.rise_kib, 3 * MIB * 300 / 9000);
     round.now_ms += 9000;
     post(&round, domain, 249 * MIB, 0);
     CHECK_EQ(domain->demand.rise_kib, 30 * MIB);
 
     /* It does not go on: nothing is posted. */
-    round.now_ms += 299;
+    round.now_ms += 999;
     demand_estimate(&round);
     CHECK_EQ(domain->demand.rise_kib, 30 * MIB);
     round.now_ms += 1;
