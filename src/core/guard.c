@@ -209,21 +209,24 @@ static uint64_t lower(struct guard_domain *domains, size_t n, bool minimums_fit)
     return gained_kib;
 }
 
-/* Lowers caps from the last domain on, never below what a domain holds or has claimed, until they
- * can take short_kib less: this needs nobody's help. */
+/* Lowers caps from the last domain on, never below what a domain holds or has claimed, nor, with
+ * keep_minimums, below its minimum, until they can take short_kib less: this needs nobody's help.
+ * Returns what they still can. */
 /*@ requires domains_ok(domains, n) && \valid(domains + (0 .. n-1));
   @ requires grants_ok(domains, n) && no_gift(domains, n);
   @ assigns domains[0 .. n-1].grant_cap_kib;
   @ ensures same{Pre,Post}(domains, n);
   @ ensures domains_ok(domains, n);
   @ ensures grants_ok(domains, n) && no_gift(domains, n);
+  @ ensures \result <= short_kib;
   @*/
-static void cut(struct guard_domain *domains, size_t n, uint64_t short_kib)
+static uint64_t cut(struct guard_domain *domains, size_t n, bool keep_minimums, uint64_t short_kib)
 {
     /*@ loop invariant 0 <= i <= n;
       @ loop invariant same{Pre,Here}(domains, n);
       @ loop invariant domains_ok(domains, n);
       @ loop invariant grants_ok(domains, n) && no_gift(domains, n);
+      @ loop invariant short_kib <= \at(short_kib, Pre);
       @ loop assigns i, short_kib, domains[0 .. n-1].grant_cap_kib;
       @ loop variant i;
       @*/
@@ -234,6 +237,8 @@ static void cut(struct guard_domain *domains, size_t n, uint64_t short_kib)
 
         if (least_kib < domain->slack_kib)
             least_kib = domain->slack_kib;
+        if (keep_minimums && least_kib < min_cap(domain))
+            least_kib = min_cap(domain);
         if (domain->fixed || domain->grant_cap_kib <= least_kib)
             continue;
         less_kib = domain->grant_cap_kib - least_kib;
@@ -242,6 +247,7 @@ static void cut(struct guard_domain *domains, size_t n, uint64_t short_kib)
         domain->grant_cap_kib -= less_kib;
         short_kib -= less_kib;
     }
+    return short_kib;
 }
 
 /* Raises a domain's cap toward goal_cap_kib, as far as left_kib allows. Returns what is left. */
@@ -354,7 +360,9 @@ static void decide(const struct guard_host *host, struct guard_domain *domains, 
     if (headroom_kib < 0) {
         uint64_t short_kib = (uint64_t)-headroom_kib;
 
-        cut(domains, n, short_kib > gained_kib ? short_kib - gained_kib : 0);
+        short_kib -= short_kib < gained_kib ? short_kib : gained_kib;
+        short_kib = cut(domains, n, true, short_kib);
+        (void)cut(domains, n, false, short_kib);
     }
     //@ assert no_gift(domains, n);
     //@ ghost spent_nothing(domains, n);

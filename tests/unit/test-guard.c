@@ -476,9 +476,15 @@ static void test_first_is_given_first(void)
     }
     host.free_kib = 15 * MIB;
     CHECK_EQ(guard_plan(&host, domains, 3, calls), 2);
-    CHECK_EQ(domains[0].grant_cap_kib, 110 * MIB);
-    CHECK_EQ(domains[1].grant_cap_kib, 105 * MIB);
-    CHECK_EQ(domains[2].grant_cap_kib, 100 * MIB);
+    CHECK_EQ(domains[0].grant_cap_kib, 105 * MIB);
+    CHECK_EQ(domains[1].grant_cap_kib, 100 * MIB);
+    CHECK_EQ(domains[2].grant_cap_kib, 110 * MIB); /* it has its minimum and no more */
+
+    host.free_kib = 5 * MIB;
+    CHECK_EQ(guard_plan(&host, domains, 3, calls), 3);
+    CHECK_EQ(domains[0].grant_cap_kib, 100 * MIB);
+    CHECK_EQ(domains[1].grant_cap_kib, 100 * MIB);
+    CHECK_EQ(domains[2].grant_cap_kib, 105 * MIB);
 }
 
 int main(int argc, char **argv)
