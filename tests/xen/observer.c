@@ -15,12 +15,13 @@
  *     as the daemon must compute it. The counters of the host and of the domains are not read at one
  *     instant, and a guest that takes or gives memory in between spoils the sum. So the domains are
  *     read before and after the host; only where the two agree (the sample is "settled") is the
- *     figure exact, and only there is a negative one a violation.
+ *     figure exact, and only there is a negative one a violation, unless it is that by what Xen has
+ *     taken for itself since a second ago: a few pages now and then, which nobody can foresee.
  *   room = total - Xen's own - reserve - sum of max(actual, cap)
  *     needs the domains only, all read in one hypercall, so it holds at each sample. Xen's own is the
  *     largest total - free - sum of actual that is seen at the start, before there are guests.
  *
- * A sample is a line: TIME_MS SETTLED HEADROOM ROOM FREE, and ID:ACTUAL:CAP:STATE for each domain,
+ * A sample is a line: TIME_MS SETTLED HEADROOM ROOM FREE XEN_TOOK, and ID:ACTUAL:CAP:STATE for each domain,
  * sizes in KiB, STATE one of r (running), p (paused, as while it is built), e (ended). */
 #include <inttypes.h>
 #include <sched.h>
@@ -37,6 +38,7 @@
 #define PERIOD_MS 90
 #define READINGS_AT_START 10
 #define READINGS_PER_SAMPLE 5
+#define SAMPLES_PER_S 11
 
 struct domain {
     uint32_t domid;
@@ -63,6 +65,7 @@ struct sample {
     int64_t headroom_kib;
     int64_t room_kib;
     int64_t free_kib;
+    int64_t took_kib; /* by Xen for itself, since a second ago */
 };
 
 static xc_interface *xen;
@@ -168,29 +171,49 @@ static void wait_until(uint64_t time_ms)
     clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
 }
 
-static int64_t xens_own(void)
+static int64_t xens_own(const struct host *host, const struct reading *reading)
+{
+    int64_t held_kib = 0;
+
+    for (size_t i = 0; i < reading->count; i++)
+        held_kib += reading->domains[i].actual_kib;
+    return host->total_kib - host->free_kib - held_kib;
+}
+
+static int64_t xens_own_at_start(void)
 {
     int64_t own_kib = 0;
 
     for (int i = 0; i < READINGS_AT_START; i++) {
         struct host host;
         struct reading reading;
-        int64_t held_kib = 0;
 
         read_host(&host);
         read_domains(&reading);
-        for (size_t d = 0; d < reading.count; d++)
-            held_kib += reading.domains[d].actual_kib;
-        own_kib = max(own_kib, host.total_kib - host.free_kib - held_kib);
+        own_kib = max(own_kib, xens_own(&host, &reading));
         wait_until(now_ms() + PERIOD_MS);
     }
     return own_kib;
 }
 
+/* How much more than at the least of the settled samples of the last second. */
+static int64_t xen_took(int64_t own_kib)
+{
+    static int64_t last_kib[SAMPLES_PER_S];
+    static size_t count;
+    int64_t took_kib = 0;
+
+    last_kib[count++ % SAMPLES_PER_S] = own_kib;
+    for (size_t i = 0; i < SAMPLES_PER_S && i < count; i++)
+        took_kib = max(took_kib, own_kib - last_kib[i]);
+    return took_kib;
+}
+
 static void write_sample(FILE *file, const struct sample *sample, const struct reading *reading)
 {
-    fprintf(file, "%" PRIu64 " %d %" PRId64 " %" PRId64 " %" PRId64, sample->time_ms,
-            sample->settled, sample->headroom_kib, sample->room_kib, sample->free_kib);
+    fprintf(file, "%" PRIu64 " %d %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64, sample->time_ms,
+            sample->settled, sample->headroom_kib, sample->room_kib, sample->free_kib,
+            sample->took_kib);
     for (size_t i = 0; i < reading->count; i++) {
         const struct domain *domain = &reading->domains[i];
 
@@ -203,7 +226,7 @@ static void write_sample(FILE *file, const struct sample *sample, const struct r
 
 static _Noreturn void watch(const char *path, const char *reserve)
 {
-    int64_t reserve_kib = strtoll(reserve, NULL, 10), own_kib = xens_own();
+    int64_t reserve_kib = strtoll(reserve, NULL, 10), own_kib = xens_own_at_start();
     struct sched_param priority = { .sched_priority = 1 };
     FILE *file = fopen(path, "we");
     uint64_t next_ms = now_ms();
@@ -228,6 +251,8 @@ static _Noreturn void watch(const char *path, const char *reserve)
         sample.headroom_kib = headroom(&host, &after, reserve_kib);
         sample.room_kib = room(&host, &after, own_kib, reserve_kib);
         sample.free_kib = host.free_kib;
+        if (sample.settled)
+            sample.took_kib = xen_took(xens_own(&host, &after));
         write_sample(file, &sample, &after);
         next_ms = (uint64_t)max((int64_t)next_ms + PERIOD_MS, (int64_t)sample.time_ms);
         wait_until(next_ms);
@@ -243,10 +268,10 @@ static bool next_sample(FILE *file, struct sample *ret_sample, char **ret_rest)
 
     if (!fgets(line, sizeof(line), file) || !strchr(line, '\n'))
         return false;
-    if (sscanf(line, "%" SCNu64 " %d %" SCNd64 " %" SCNd64 " %" SCNd64 "%n", &ret_sample->time_ms,
-               &settled, &ret_sample->headroom_kib, &ret_sample->room_kib, &ret_sample->free_kib,
-               &used)
-        != 5)
+    if (sscanf(line, "%" SCNu64 " %d %" SCNd64 " %" SCNd64 " %" SCNd64 " %" SCNd64 "%n",
+               &ret_sample->time_ms, &settled, &ret_sample->headroom_kib, &ret_sample->room_kib,
+               &ret_sample->free_kib, &ret_sample->took_kib, &used)
+        != 6)
         return false;
     ret_sample->settled = settled;
     *ret_rest = line + used;
@@ -262,12 +287,17 @@ static FILE *open_samples(const char *path)
     return file;
 }
 
+static bool headroom_broken(const struct sample *sample)
+{
+    return sample->settled && sample->headroom_kib + sample->took_kib < 0;
+}
+
 static int summary(const char *path, uint64_t until_ms)
 {
     FILE *file = open_samples(path);
     struct sample sample;
     char *rest;
-    unsigned samples = 0, settled = 0, headroom_broken = 0, room_broken = 0;
+    unsigned samples = 0, settled = 0, broken = 0, room_broken = 0;
     int64_t least_headroom = INT64_MAX, least_room = INT64_MAX;
     uint64_t first_ms = 0, last_ms = 0, gap_ms = 0;
 
@@ -285,7 +315,7 @@ static int summary(const char *path, uint64_t until_ms)
         settled++;
         if (sample.headroom_kib < least_headroom)
             least_headroom = sample.headroom_kib;
-        headroom_broken += sample.headroom_kib < 0;
+        broken += headroom_broken(&sample);
     }
     fclose(file);
     if (settled == 0) {
@@ -295,8 +325,8 @@ static int summary(const char *path, uint64_t until_ms)
     printf("samples=%u settled=%u duration_ms=%" PRIu64 " gap_ms=%" PRIu64
            " headroom_broken=%u least_headroom_kib=%" PRId64
            " room_broken=%u least_room_kib=%" PRId64 "\n",
-           samples, settled, last_ms - first_ms, gap_ms, headroom_broken, least_headroom,
-           room_broken, least_room);
+           samples, settled, last_ms - first_ms, gap_ms, broken, least_headroom, room_broken,
+           least_room);
     return 0;
 }
 
@@ -309,7 +339,7 @@ static int breach(const char *path, uint64_t since_ms)
     uint64_t begin_ms = 0, longest_ms = 0;
 
     while (next_sample(file, &sample, &rest)) {
-        bool broken = sample.room_kib < 0 || (sample.settled && sample.headroom_kib < 0);
+        bool broken = sample.room_kib < 0 || headroom_broken(&sample);
 
         if (sample.time_ms < since_ms)
             continue;
