@@ -39,6 +39,7 @@ struct model {
     uint64_t reserve_kib;
     uint64_t step_kib;  /* what a balloon moves between two rounds */
     uint64_t moved_kib; /* taken off the free memory as it is read: guests moved meanwhile */
+    uint64_t scrub_kib; /* the same: it will be free soon */
     unsigned broken;    /* times that the promise did not hold */
     struct model_guest guests[MODEL_GUESTS]; /* domid is the index plus one */
     struct engine engine;
@@ -83,7 +84,8 @@ static inline int model_observe(struct host *host, struct round *round)
 
     round_begin(round, model->now_ms);
     round->total_kib = model->memory_kib + 32 * MIB;
-    round->free_kib = model_free(model) - model->moved_kib;
+    round->free_kib = model_free(model) - model->moved_kib - model->scrub_kib;
+    round->scrub_kib = model->scrub_kib;
     round->moved_kib = model->moved_kib;
     for (size_t i = 0; i < MODEL_GUESTS; i++) {
         const struct model_guest *guest = &model->guests[i];

@@ -345,6 +345,30 @@ static void test_failing_calls(void)
     model_free_all(&model);
 }
 
+static unsigned failures_told(int error)
+{
+    struct model model;
+    unsigned told = 0;
+
+    model_init(&model, 1200 * MIB);
+    model_add(&model, 0, 270 * MIB, 1024 * MIB, 500 * MIB)->fail = error;
+    for (int i = 0; i < 20; i++) {
+        model_round(&model);
+        for (size_t k = 0; k < model.engine.round.event_count; k++)
+            told += model.engine.round.events[k].kind == EVENT_CALL_FAILED;
+    }
+    CHECK(model.engine.calls_failed > 1);
+    model_free_all(&model);
+    return told;
+}
+
+/* Once; and that a domain was gone before its call came is no failure. */
+static void test_failures_are_told_once(void)
+{
+    CHECK_EQ(failures_told(-EIO), 1);
+    CHECK_EQ(failures_told(-ESRCH), 0);
+}
+
 /* A paused domain, and one that is being built, are left alone and count for all they can reach. */
 static void test_untouched(void)
 {
@@ -441,6 +465,27 @@ static void test_stuck_costs_no_time(void)
     model_free_all(&model);
 }
 
+/* What domains keep besides their minimums gives way when it does not fit the host. */
+static void test_grace_does_not_fit(void)
+{
+    struct model model;
+    const struct round *round = &model.engine.round;
+
+    model_init(&model, 1000 * MIB);
+    model.engine.config.grace_ms = 30000;
+    model.engine.config.defaults.min_kib = 100 * MIB;
+    for (size_t i = 0; i < 2; i++)
+        model_add(&model, i, 450 * MIB, 1024 * MIB, 90 * MIB);
+    model_round(&model);
+    CHECK_EQ(model_domain(&model, 0)->bottom_kib, 450 * MIB);
+    model.engine.config.reserve_kib = 300 * MIB;
+    model_round(&model);
+    CHECK_EQ(model_domain(&model, 0)->bottom_kib, 100 * MIB);
+    for (size_t i = 0; i < round->event_count; i++)
+        CHECK(round->events[i].kind != EVENT_POLICY);
+    model_free_all(&model);
+}
+
 /* In its grace a domain keeps what it was started with; what it was given besides it gives back to
  * who needs it. */
 static void test_grace(void)
@@ -527,11 +572,13 @@ int main(int argc, char **argv)
     check_run("a maximum that is lowered", test_lowered_maximum);
     check_run("a call that fails is paced", test_failing_call_is_paced);
     check_run("calls that fail", test_failing_calls);
+    check_run("... are told once", test_failures_are_told_once);
     check_run("paused and half-built domains are left alone", test_untouched);
     check_run("a dying domain takes nothing", test_dying_takes_nothing);
     check_run("minimums that do not fit", test_minimums_do_not_fit);
     check_run("a balloon that is stuck costs nobody time", test_stuck_costs_no_time);
     check_run("the grace of a new domain", test_grace);
+    check_run("a grace that does not fit", test_grace_does_not_fit);
     check_run("random hosts keep the promise", test_random_hosts);
     return check_done();
 }

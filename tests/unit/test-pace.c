@@ -180,6 +180,13 @@ static void test_nudge(void)
     domain->conduct.asked_ms = domain->conduct.progress_ms = round.now_ms;
     CHECK_EQ(goal_after(&round, 900), domain->target_kib);
     CHECK_EQ(goal_after(&round, 200), domain->target_kib - 4);
+
+    /* Not below its guarantee. */
+    domain->min_kib = domain->target_kib = domain->want_kib = 512 * MIB;
+    domain->actual_kib = 400 * MIB;
+    domain->conduct.asked_ms = 0;
+    domain->conduct.short_ms = round.now_ms;
+    CHECK_EQ(goal_after(&round, 5000), 512 * MIB);
     round_free(&round);
 }
 

@@ -347,8 +347,13 @@ static void test_guarantees_first(void)
     model.guests[0].actual_kib = 100 * MIB;
     model.guests[0].target_kib = 100 * MIB;
     model.guests[0].cap_kib = 101 * MIB;
+    model.guests[1].actual_kib = 230 * MIB;
+    model.guests[1].target_kib = 230 * MIB;
+    model.guests[1].cap_kib = 231 * MIB;
     id = ask(40, 40, NULL);
     model_round(&model);
+    CHECK(model.guests[0].target_kib >= 190 * MIB);
+    CHECK(get(id)->gathered_kib < 40 * MIB);
     model_round(&model);
     CHECK(model.guests[0].actual_kib >= 150 * MIB);
     wait_for(id);
@@ -356,6 +361,29 @@ static void test_guarantees_first(void)
     for (size_t i = 0; i < 5; i++)
         CHECK(model.guests[i].actual_kib >= 190 * MIB);
     done();
+}
+
+/* What is on its way back to the host is waited for: it is scrubbed, or its domain is dying. */
+static void test_on_its_way(void)
+{
+    for (int dying = 0; dying < 2; dying++) {
+        uint64_t id;
+
+        begin(1080, 3);
+        model_add(&model, 7, 400 * MIB, 512 * MIB, 0)->phase = PHASE_DYING;
+        if (!dying) {
+            model.guests[7].there = false;
+            model.scrub_kib = 400 * MIB;
+        }
+        id = ask(600, 600, NULL);
+        model_run(&model, 5000);
+        CHECK_EQ(get(id)->state, RESERVATION_WAITING);
+        model.guests[7].there = false;
+        model.scrub_kib = 0;
+        wait_for(id);
+        CHECK_EQ(get(id)->state, RESERVATION_READY);
+        done();
+    }
 }
 
 /* What an earlier daemon had gathered is there as far as it is free. */
@@ -502,6 +530,7 @@ int main(int argc, char **argv)
     check_run("nor does one that died end it", test_zombie);
     check_run("little, taken from many", test_crumbs);
     check_run("guarantees come first", test_guarantees_first);
+    check_run("what comes back soon is waited for", test_on_its_way);
     check_run("restored as far as it is free", test_restored);
     check_run("no more than there is room for", test_bounds);
     check_run("random hosts and reservations", test_random);

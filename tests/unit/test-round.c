@@ -60,6 +60,7 @@ static void test_come_and_go(void)
         CHECK_EQ(domain->started_ms, 100);
         domain->need_kib = 42;
     }
+    round_find(round, 5)->bill.at_ms = 100;
 
     round_begin(round, 200);
     CHECK_EQ(round->event_count, 0);
@@ -68,6 +69,7 @@ static void test_come_and_go(void)
     round_end(round);
     CHECK_EQ(round->count, 2);
     CHECK(noted(EVENT_DOMAIN_GONE, 5));
+    CHECK_EQ(round->events[0].bill.at_ms, 0); /* what was kept of it may be more */
     CHECK(!noted(EVENT_DOMAIN_NEW, 3));
     domain = round_find(round, 3);
     if (CHECK(domain)) {
