@@ -210,6 +210,7 @@ static void test_broken_at_start(void)
         model_add(&model, i, 200 * MIB, 1024 * MIB, 400 * MIB)->cap_kib = 1024 * MIB;
     CHECK(model_headroom(&model) < 0);
     model_round(&model);
+    CHECK(model.engine.round.urgent);
     CHECK(model_headroom(&model) >= 0);
     model.broken = 0;
     model_run(&model, 30000);

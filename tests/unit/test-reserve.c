@@ -62,6 +62,7 @@ static uint64_t wait_for(uint64_t id)
     while (get(id)->state == RESERVATION_WAITING && model.now_ms < from + 60000) {
         model_round(&model);
         CHECK(model.engine.round.headroom_kib >= 0);
+        CHECK(get(id)->gathered_kib >= get(id)->least_kib || model.engine.next_ms <= 100);
     }
     return model.now_ms - from;
 }
