@@ -137,9 +137,9 @@ static uint64_t growth_kib(const struct domain *domain)
     return smaller(grown, before->room_kib + above(swapped, before->swapped_kib));
 }
 
-/* How much more it will use before it is served, if it goes on growing as it did: as fast as it did since
- * the post before; or faster, since an agent of ours posts what matters when it sees it, so that all of a
- * rise but that may have come since the look before. */
+/* How much more it will use before it is served, if it goes on growing as it did: as fast as it did
+ * since the post before; or faster, since an agent of ours posts what matters when it sees it, so
+ * that all of a rise but that may have come since the look before. */
 static uint64_t rise_kib(const struct domain *domain, uint64_t elapsed_ms)
 {
     const struct post *post = &domain->post;
