@@ -21,8 +21,8 @@
  *     needs the domains only, all read in one hypercall, so it holds at each sample. Xen's own is the
  *     largest total - free - sum of actual that is seen at the start, before there are guests.
  *
- * A sample is a line: TIME_MS SETTLED HEADROOM ROOM FREE XEN_TOOK, and ID:ACTUAL:CAP:STATE for each domain,
- * sizes in KiB, STATE one of r (running), p (paused, as while it is built), e (ended). */
+ * A sample is a line: TIME_MS SETTLED HEADROOM ROOM FREE XEN_TOOK, and ID:ACTUAL:CAP:STATE for each
+ * domain, sizes in KiB, STATE one of r (running), p (paused, as while it is built), e (ended). */
 #include <inttypes.h>
 #include <sched.h>
 #include <stdbool.h>
