@@ -92,7 +92,7 @@ figure() {
 # A load that rises waits no longer than this for its memory, all in all; or, where all that a guest does
 # takes long, for so much of the time in which it gets there.
 wait_most_ms=3000
-wait_share=3
+wait_share=2
 
 served() {
     for guest in "$@"; do
