@@ -89,18 +89,11 @@ figure() {
     eval "word_of $2 \"\$figures_$1\""
 }
 
-# A load that rises waits no longer than this for its memory, all in all; or, where all that a guest does
-# takes long, for so much of the time in which it gets there.
-wait_most_ms=3000
-wait_share=2
-
 served() {
     for guest in "$@"; do
-        limit=$(($(figure "$guest" reached_ms) / wait_share))
-        [ $limit -ge $wait_most_ms ] || limit=$wait_most_ms
         at_least "ms until the load of $guest was there" "$(figure "$guest" reached_ms)" 1 &&
-            at_most "ms that the load of $guest waited for memory" "$(figure "$guest" waited_ms)" \
-                $limit || return 1
+            waits_little "$guest" "$(figure "$guest" waited_ms)" "$(figure "$guest" reached_ms)" ||
+            return 1
     done
 }
 

@@ -385,6 +385,17 @@ near() {
     at_least "$1" "$2" $(($3 * 95 / 100)) && at_most "$1" "$2" $(($3 * 105 / 100))
 }
 
+# A load that rises waits no longer than this for its memory, all in all; or, where all that a guest does
+# takes long, for half of the time in which it gets there.
+wait_most_ms=3000
+
+# waits_little NAME WAITED_MS REACHED_MS
+waits_little() {
+    limit=$(($3 / 2))
+    [ $limit -ge $wait_most_ms ] || limit=$wait_most_ms
+    at_most "ms that the load of $1 waited for memory" "$2" $limit
+}
+
 holds_at_least() {
     at_least "$1" "$(actual "$1")" "$2"
 }

@@ -130,9 +130,6 @@ has_no_load() {
 
 swing_mib=330
 
-# On its way up it may wait for memory so long, or, where all that a guest does takes long, half of its time.
-wait_most_ms=3000
-
 # Once up and once down
 swing() {
     within 20 has_no_load one || return 1
@@ -145,9 +142,7 @@ swing() {
     load one 0
     reached_ms=$(word_of reached_ms "$after")
     say "  $reached_ms ms, of which it waited $difference"
-    limit=$((reached_ms / 2))
-    [ $limit -ge $wait_most_ms ] || limit=$wait_most_ms
-    at_most "ms that it waited for memory" "$difference" $limit &&
+    waits_little one "$difference" "$reached_ms" &&
         within 60 holds_at_most one $((200 * 1024))
 }
 

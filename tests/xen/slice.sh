@@ -16,8 +16,8 @@ rest_mib=136 # what an idle guest needs, with room to grow, at the most
 
 # --- helpers of these tests -----------------------------------------------------------------------
 
-# spread NAME...: they hold the same, but for an eighth by which each may be off, for less of which nothing
-# is moved that nobody needs; and no more lies idle than the reserve and the pool
+# spread NAME...: they hold the same, to a sixth: each may be an eighth from its share, for less of which
+# nothing is moved that nobody needs, and some steps; and no more lies idle than the reserve and the pool
 spread() {
     sum_kib=0
     for guest in "$@"; do
