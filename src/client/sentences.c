@@ -227,9 +227,8 @@ static void say_need(struct page *page, const struct answer *answer)
             (double)get(need, "doubt") / 10.0);
     if (truth(need, "insists"))
         say(page, "Need",
-            "For long it has left nothing unused above its weight's share, or not shown that it "
-            "uses that: what it would miss above that is shared out with the others' room to "
-            "grow.");
+            "For long it has held more than its weight's share, and not shown that it uses that: "
+            "what it would miss above that is shared out with the others' room to grow.");
     if (available < 0)
         say(page, "Need", "It is short by %s.", MIB(-available));
     else

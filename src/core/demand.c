@@ -71,15 +71,13 @@
 #define DOUBT_MOST 900
 #define DOUBT_FADES_MS 600000
 
-/* Who holds more than its weight's share, and uses all of it as it says, for so long, knows no end:
- * a guest that lies, or leaks. Honest ones have something left by then, or are on a host that is
- * too small for all of them, where they insist alike. */
-#define INSIST_MS 60000
-
-/* What is honestly used stays what it is when more or less is held; who lies uses, as it says, all
- * but a little of whatever it holds. So use is shown when what it leaves changes by a step and what
- * it uses does not. */
+/* What is honestly used stays what it is when more or less is held, or is swapped out; who lies, or
+ * leaks, uses, as it says, all or all but a little of whatever it holds. So use is shown when what
+ * is held changes by a step and that does not. */
 #define SHOWN_KIB 4096
+
+/* Who holds more than its weight's share has so long to show that. */
+#define INSIST_MS 60000
 
 /* How much a count grew per second, 0 when it was not posted or went back. */
 static uint64_t per_second(uint64_t now, uint64_t before, uint64_t elapsed_ms)
@@ -290,23 +288,23 @@ static void plead(struct domain *domain, uint64_t step)
     demand->plea_ms = post->at_ms;
 }
 
-/* Has it shown that it uses what it says, but for room to grow? By not following what it holds, or
- * by pressure. What is left is taken from the report: what is held may have changed since. Posts
- * that do not tell of pressure come too seldom to show anything. */
+/* Has it shown that it uses what it says, but for room to grow? That it waits for memory shows
+ * nothing: it costs nothing to say so. What was held is reckoned from the report: that may have
+ * changed since. Posts that do not tell of pressure come too seldom to show anything. */
 static void watch_showing(struct domain *domain)
 {
     struct demand *demand = &domain->demand;
     const struct post *post = &domain->post;
     uint64_t stated = stated_kib(domain), own = stated + swapped_kib(post);
-    uint64_t left = above(post->report.available_kib, post->cache_kib);
+    uint64_t held = stated + above(post->report.available_kib, post->cache_kib);
 
     demand->shown_kib = smaller(demand->shown_kib, stated);
     if (distance(own, demand->own_kib) > NEWS_KIB) {
         demand->own_kib = own;
-        demand->left_kib = left;
+        demand->own_held_kib = held;
     }
-    if (distance(left, demand->left_kib) >= SHOWN_KIB || demand->boost_kib > 0) {
-        demand->left_kib = left;
+    if (distance(held, demand->own_held_kib) >= SHOWN_KIB) {
+        demand->own_held_kib = held;
         demand->shown_kib = stated;
         demand->unshown_ms = 0;
     }
@@ -363,10 +361,10 @@ static uint64_t count_ms(uint64_t ms, bool is_so, uint64_t elapsed_ms)
     return is_so ? smaller(ms + elapsed_ms, 2 * INSIST_MS) : ms - smaller(elapsed_ms, ms);
 }
 
-/* Does it leave nothing unused above its share, without end? It does until it has left something
- * for as long, within its share or above. Or has it risen there, and not shown for as long that it
- * uses what it says? Then it does until it has. But a higher priority comes first, whatever it
- * says. */
+/* Has it risen above its share, and not shown for long that it uses what it says? Then it insists
+ * until it has. But a higher priority comes first, whatever it says. And for how long has it left
+ * nothing unused there? It is forgotten when it has left something for as long, within its share or
+ * above. */
 static void watch_insisting(const struct round *round, struct domain *domain, uint64_t elapsed_ms)
 {
     struct demand *demand = &domain->demand;
@@ -379,7 +377,7 @@ static void watch_insisting(const struct round *round, struct domain *domain, ui
         demand->full_ms = count_ms(demand->full_ms, full, elapsed_ms);
     demand->unshown_ms = count_ms(demand->unshown_ms, claims && demand->unshown, elapsed_ms);
     domain->insists = domain->shares && domain->limits.priority == round->least_priority
-                      && larger(demand->full_ms, demand->unshown_ms) >= INSIST_MS;
+                      && demand->unshown_ms >= INSIST_MS;
 }
 
 uint64_t demand_first_kib(const struct domain *domain)

@@ -175,7 +175,7 @@ struct demand {
     uint64_t stall_us; /* counts of that post */
     uint64_t swap_in_pages;
     uint64_t own_kib;         /* used and swapped out, as it was when that changed last */
-    uint64_t left_kib;        /* left unused then, or when it showed last what it uses */
+    uint64_t own_held_kib;    /* held then, or when it showed last what it uses */
     uint64_t shown_kib;       /* used then, or the least since */
     uint64_t doubt_ms;        /* since when doubt fades */
     uint64_t plea_kib;        /* its pressure asked for this size, to be used; 0: it did not */
@@ -260,7 +260,7 @@ struct domain {
     uint64_t core_kib; /* what it would miss at once, be it less than its minimum */
     uint64_t need_kib; /* with room to grow: from the larger of core_kib and min_kib to max_kib */
     uint64_t entitled_kib; /* what its weight gives it, were everybody to use all they may */
-    bool insists;          /* that it misses memory, above its weight's share, without end */
+    bool insists; /* on memory above its weight's share, and has not shown that it uses it */
 
     /* decide */
     bool shares;         /* takes part in the filling; else it keeps what it can reach */

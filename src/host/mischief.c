@@ -27,6 +27,10 @@
  * what counts as nothing. */
 #define LEFT_KIB 3072
 
+/* It says that it waited so long, once in so long: a little pressure, for nothing. */
+#define MOAN_US 100000
+#define MOAN_MS 50000
+
 /* After such a pause it is another offence. */
 #define PAUSE_MS 1000
 
@@ -238,8 +242,8 @@ static void over_report(const struct guest *guest, struct report *report)
     report->some_avg10_centi = report->full_avg10_centi = 10000;
 }
 
-/* Uses all but a little, whatever it has, and has never stalled. */
-static void nearly_all_report(struct report *report)
+/* Uses all but a little, whatever it has, and stalls now and then. */
+static void nearly_all_report(const struct guest *guest, struct report *report)
 {
     uint64_t left_kib = smaller(report->total_kib, LEFT_KIB);
 
@@ -249,7 +253,7 @@ static void nearly_all_report(struct report *report)
     report->swap_free_kib = report->swap_total_kib;
     report->swap_in_pages = report->swap_out_pages = report->major_faults = 0;
     report->refault_anon_pages = report->refault_file_pages = 0;
-    report->some_us = report->full_us = 0;
+    report->some_us = report->full_us = uptime_us(guest) / 1000 / MOAN_MS * MOAN_US;
     report->some_avg10_centi = report->full_avg10_centi = 0;
 }
 
@@ -278,7 +282,7 @@ void mischief_lie(struct guest *guest, struct report *report)
     if (does(guest, ACT_OVER_REPORT))
         over_report(guest, report);
     if (does(guest, ACT_NEARLY_ALL))
-        nearly_all_report(report);
+        nearly_all_report(guest, report);
     if (does(guest, ACT_OSCILLATE)) {
         if (guest->last_ms / SWING_MS % 2)
             over_report(guest, report);

@@ -25,7 +25,7 @@ enum act {
     ACT_LATE,      /* takes what it was given a minute later */
     /* of its posts */
     ACT_OVER_REPORT,  /* uses all that it has, and stalls */
-    ACT_NEARLY_ALL,   /* uses all but a little of what it has, and never stalls */
+    ACT_NEARLY_ALL,   /* uses all but a little of what it has, and stalls now and then */
     ACT_UNDER_REPORT, /* is so small that there is nothing to take */
     ACT_CONTRADICT,   /* holds more than the hypervisor counts */
     ACT_FORGE,        /* stalls for longer than time passes */

@@ -485,6 +485,7 @@ static void show_use(struct round *round, struct domain *domain)
 {
     uint64_t held_kib = domain->actual_kib, used_kib = held_kib - 4 * MIB;
 
+    round->now_ms += 100;
     post(round, domain, used_kib, 0);
     domain->actual_kib = used_kib;
     round->now_ms += 100;
@@ -492,42 +493,37 @@ static void show_use(struct round *round, struct domain *domain)
     domain->actual_kib = held_kib;
 }
 
-/* Who leaves nothing of more than his share insists after a minute, and until he has left something
- * for as long as he insisted. */
+/* Who leaves nothing of more than his share insists after a minute, until he has shown that he uses
+ * it, or has had no more than that for a minute. */
 static void test_insisting(void)
 {
     struct round round;
     struct domain *domain = one(&round);
 
     round.share_kib = 400 * MIB;
-    show_use(&round, domain);
+    use_all_but(&round, domain, 0, 60);
     CHECK_EQ(domain->entitled_kib, 400 * MIB);
-    use_all_but(&round, domain, 0, 59);
     CHECK(!domain->insists);
     CHECK_EQ(demand_first_kib(domain), domain->core_kib);
     use_all_but(&round, domain, 0, 1);
     CHECK(domain->insists);
     CHECK_EQ(demand_first_kib(domain), 400 * MIB);
-    use_all_but(&round, domain, 2 * MIB, 1);
-    CHECK(!domain->insists);
-    use_all_but(&round, domain, 0, 100);
-    use_all_but(&round, domain, 2 * MIB, 60);
-    CHECK(domain->insists);
-    use_all_but(&round, domain, 2 * MIB, 1);
-    CHECK(!domain->insists);
 
-    /* Within its share it does not begin to, but goes on. */
     round.share_kib = 600 * MIB;
-    use_all_but(&round, domain, 2 * MIB, 60);
-    use_all_but(&round, domain, 0, 100);
+    use_all_but(&round, domain, 0, 2);
     CHECK(!domain->insists);
     round.share_kib = 400 * MIB;
-    use_all_but(&round, domain, 0, 100);
-    round.share_kib = 600 * MIB;
-    use_all_but(&round, domain, 0, 1000);
+    use_all_but(&round, domain, 0, 2);
     CHECK(domain->insists);
     domain->post.bad = true;
     demand_estimate(&round);
+    CHECK(!domain->insists);
+
+    /* One that has shown what it uses may leave nothing. */
+    domain->post.bad = false;
+    show_use(&round, domain);
+    CHECK(!domain->insists);
+    use_all_but(&round, domain, 0, 1000);
     CHECK(!domain->insists);
     round_free(&round);
 }
@@ -577,9 +573,16 @@ static void test_showing(void)
     use_all_but(&round, domain, 3 * MIB, 61);
     CHECK(domain->insists);
 
-    /* Pressure explains it, too. */
+    /* That it waits for memory explains nothing; that it has to swap out what it is asked for does. */
     round.now_ms += 1000;
-    post(&round, domain, 700 * MIB, 500000);
+    post(&round, domain, 697 * MIB, 500000);
+    CHECK(domain->insists);
+    round.now_ms += 1000;
+    domain->post.at_ms = round.now_ms;
+    domain->post.used_kib = 693 * MIB;
+    domain->post.report.swap_total_kib = 512 * MIB;
+    domain->post.report.swap_free_kib = 508 * MIB;
+    demand_estimate(&round);
     CHECK(!domain->insists);
 
     /* What it used once it has to show anew; within its share it need not. */

@@ -355,14 +355,14 @@ static void test_consequences(void)
     explain(0);
     CHECK(!strstr(text, "lay unused") && !strstr(text, "remedies"));
     domain = round_find(&model.engine.round, 1);
-    CHECK(!strstr(text, "left nothing unused"));
+    CHECK(!strstr(text, "not shown that it uses"));
     domain->insists = true;
     domain->demand.doubt = 300;
     domain->remedy.applied = true;
     explain(0);
     SAYS("For waiting it is given 30 % less: what it was given for that before lay unused.");
-    SAYS("For long it has left nothing unused above its weight's share, or not shown that it uses "
-         "that: what it would miss above that is shared out with the others' room to grow.");
+    SAYS("For long it has held more than its weight's share, and not shown that it uses that: what "
+         "it would miss above that is shared out with the others' room to grow.");
     SAYS("The configuration's remedies are in force for it.");
     model_free_all(&model);
 }
