@@ -13,6 +13,11 @@
 /* Stall time since the last post that matters: 1 % of a quarter of a second. */
 #define STALL_US 2500
 
+/* While its driver is asked for so much that it has not let go yet, it posts so often: if it uses
+ * that, nothing else tells. */
+#define OWED_KIB 4096
+#define OWED_MS 1000
+
 /* Read again since the last post after it had been swapped out or dropped from the cache: 1 MiB. Of
  * a want of cache nothing else tells where the kernel counts no pressure. */
 #define READ_AGAIN_PAGES 256
@@ -60,8 +65,15 @@ static bool pressed(const struct report *now, const struct report *posted)
            || gained(now->oom_kills, posted->oom_kills) > 0;
 }
 
+static bool owes(const struct report *now)
+{
+    return now->balloon_current_kib != REPORT_ABSENT && now->balloon_target_kib != REPORT_ABSENT
+           && above(now->balloon_current_kib, now->balloon_target_kib) >= OWED_KIB;
+}
+
 bool timing_due(const struct report *now, const struct report *posted, uint64_t elapsed_ms)
 {
     return !posted || elapsed_ms >= TIMING_HEARTBEAT_MS || memory_changed(now, posted)
-           || wish_changed(now, posted) || pressed(now, posted);
+           || wish_changed(now, posted) || pressed(now, posted)
+           || (owes(now) && elapsed_ms >= OWED_MS);
 }

@@ -271,6 +271,20 @@ static void test_timing(void)
     CHECK(timing_due(&now, &posted, 250));
     posted = steady();
 
+    /* While its driver owes something. */
+    now = steady();
+    now.balloon_current_kib = 512 * 1024;
+    now.balloon_target_kib = 508 * 1024;
+    CHECK(!timing_due(&now, &posted, 999));
+    CHECK(timing_due(&now, &posted, 1000));
+    now.balloon_target_kib += 1;
+    CHECK(!timing_due(&now, &posted, 1000));
+    now.balloon_target_kib = REPORT_ABSENT;
+    CHECK(!timing_due(&now, &posted, 1000));
+    now.balloon_target_kib = 0;
+    now.balloon_current_kib = REPORT_ABSENT;
+    CHECK(!timing_due(&now, &posted, 1000));
+
     now = steady();
     now.oom_kills = 1;
     CHECK(timing_due(&now, &posted, 250));
