@@ -20,6 +20,14 @@
  * the looks at both ends. */
 #define PATIENCE_TIMES 3
 #define PATIENCE_LEAST_MS 5000
+
+/* The least where all that time it posted, so often at least, that its driver is asked for memory,
+ * and not that it uses it: its CPUs ran, and its driver, which is woken each second. Three times
+ * what a step of pace.c takes at the most that is expected. An agent of ours posts each second
+ * then. */
+#define PATIENCE_TOLD_MS 3000
+#define TOLD_MS 2000
+
 #define PATIENCE_MOST_MS 14800
 
 /* One that failed before is not counted on, and it costs nobody anything to ask it for longer: who
@@ -222,11 +230,15 @@ static void learn_offset(const struct round *round, struct domain *domain)
 
 /* ---- giving ---- */
 
-/* Asked for memory that its own posts say it uses: it cannot give that, and is not to blame. */
+/* Asked for memory that its own posts say it uses: it cannot give that, and is not to blame. Nor at
+ * once what it has to write to its disks first. */
 static bool uses(const struct round *round, const struct domain *domain, uint64_t kib)
 {
-    return post_usable(&domain->post, round->now_ms)
-           && domain->post.used_kib + 2 * TOLERANCE_KIB >= kib;
+    const struct post *post = &domain->post;
+    uint64_t dirty = post->report.dirty_kib == REPORT_ABSENT ? 0 : post->report.dirty_kib;
+
+    return post_usable(post, round->now_ms)
+           && post->used_kib + smaller(dirty, post->held_kib) + 2 * TOLERANCE_KIB >= kib;
 }
 
 static bool uses_what_it_holds(const struct round *round, const struct domain *domain)
@@ -249,7 +261,17 @@ static bool may_tell(const struct domain *domain)
     return domain->post.dialect != DIALECT_NONE && domain->post.at_ms < domain->conduct.asked_ms;
 }
 
-static uint64_t patience_ms(const struct domain *domain)
+/* Its driver knows that it is to shrink, and by more than a rest, as its agent posts. */
+static bool is_told(const struct domain *domain)
+{
+    const struct report *report = &domain->post.report;
+
+    return report->balloon_target_kib != REPORT_ABSENT
+           && report->balloon_current_kib != REPORT_ABSENT
+           && report->balloon_current_kib > report->balloon_target_kib + TOLERANCE_KIB;
+}
+
+static uint64_t patience_ms(const struct domain *domain, uint64_t least_ms)
 {
     const struct conduct *conduct = &domain->conduct;
     uint64_t request = conduct->asked_from_kib - conduct->asked_to_kib;
@@ -261,7 +283,31 @@ static uint64_t patience_ms(const struct domain *domain)
         return PATIENCE_ACCUSED_MS;
     if (may_tell(domain) || conduct->class == CONDUCT_STARTING)
         return PATIENCE_MOST_MS;
-    return clamp(request * 1000 / speed * PATIENCE_TIMES, PATIENCE_LEAST_MS, PATIENCE_MOST_MS);
+    return clamp(request * 1000 / speed * PATIENCE_TIMES, least_ms, PATIENCE_MOST_MS);
+}
+
+/* From one post that says so to the next it ran, if that came soon. */
+static void count_told(struct domain *domain)
+{
+    struct conduct *conduct = &domain->conduct;
+    uint64_t at_ms = domain->post.at_ms;
+
+    if (is_told(domain) && !may_tell(domain) && at_ms > conduct->told_ms) {
+        if (at_ms - conduct->told_ms <= TOLD_MS)
+            conduct->told_late_ms += at_ms - conduct->told_ms;
+        conduct->told_ms = at_ms;
+    }
+    conduct->told_late_ms = smaller(conduct->told_late_ms, conduct->late_ms);
+}
+
+/* Whoever took and then gives nothing means harm: of that it is to be certain. */
+static bool is_late(const struct round *round, const struct domain *domain)
+{
+    const struct conduct *conduct = &domain->conduct;
+    uint64_t told_ms = has_taken(round, conduct) ? PATIENCE_LEAST_MS : PATIENCE_TOLD_MS;
+
+    return conduct->late_ms >= patience_ms(domain, PATIENCE_LEAST_MS)
+           || conduct->told_late_ms >= patience_ms(domain, told_ms);
 }
 
 /* Ends a sample of its speed. What it has shown before fades with the time in debt. */
@@ -354,6 +400,7 @@ static void watch_debt(struct round *round, struct domain *domain, uint64_t elap
         conduct->asked_from_kib = before;
         conduct->asked_to_kib = asked_kib(domain);
         conduct->progress_ms = round->now_ms;
+        conduct->told_late_ms = 0;
         conduct->uses = false;
     }
     conduct->uses |= uses_what_it_holds(round, domain);
@@ -368,10 +415,11 @@ static void watch_debt(struct round *round, struct domain *domain, uint64_t elap
     conduct->late_ms += elapsed_ms;
     conduct->late_ms -=
         smaller(conduct->late_ms, given * 1000 * SHARE / own_speed_kib_s(round, domain));
+    count_told(domain);
     deliver(round, domain);
     if (!conduct_owes(domain))
         conduct->asked_ms = 0;
-    else if (conduct->late_ms >= patience_ms(domain))
+    else if (is_late(round, domain))
         fail(round, domain);
 }
 
@@ -573,7 +621,7 @@ static void take_up_again(const struct round *round, struct domain *domain)
     if (!conduct->stalled || round->now_ms >= conduct->retry_ms
         || domain->post.at_ms + conduct->retry_wait_ms <= conduct->retry_ms
         || !post_usable(&domain->post, round->now_ms)
-        || domain->post.used_kib + 2 * TOLERANCE_KIB >= conduct->asked_to_kib)
+        || uses(round, domain, conduct->asked_to_kib))
         return;
     conduct->stalled = false;
     conduct->retry_ms = 0;

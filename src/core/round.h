@@ -117,6 +117,8 @@ struct conduct {
     uint64_t retry_ms;       /* not asked again before */
     uint64_t asked_ms;       /* begin of the outstanding request to shrink; 0: none */
     uint64_t late_ms;        /* it is behind its own speed by so much */
+    uint64_t told_late_ms;   /* of that, so much while it posted that it is asked for memory */
+    uint64_t told_ms;        /* the last such post */
     uint64_t short_ms;       /* below its target without progress since; 0: not */
     uint64_t short_retry_ms; /* until then given no more than it holds: it takes no more */
     uint64_t forgiven_ms;    /* last time that it was; 0: never */

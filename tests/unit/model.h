@@ -119,6 +119,8 @@ static inline int model_observe(struct host *host, struct round *round)
                     guest->used_kib < guest->actual_kib ? guest->used_kib : guest->actual_kib,
             };
             report_clear(&domain->post.report);
+            domain->post.report.balloon_current_kib = guest->actual_kib;
+            domain->post.report.balloon_target_kib = guest->target_kib;
         }
     }
     round_end(round);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "model.h"
+#include "util/bounds.h"
 
 /* One domain that holds 512 MiB and has been asked for nothing. */
 static struct domain *one(struct round *round)
@@ -158,12 +159,17 @@ static void test_forgiven_where_nothing_is_asked(void)
 }
 
 /* A domain that posts that it uses what it is asked for cannot give it, and is not to blame. */
-static void test_using_is_not_refusing(void)
+static void expect_excused(uint64_t used_kib, uint64_t dirty_kib)
 {
     struct round round;
     struct domain *domain = one(&round);
 
-    domain->post = (struct post){ .dialect = DIALECT_BALLAST, .used_kib = 500 * MIB };
+    domain->post = (struct post){
+        .dialect = DIALECT_BALLAST,
+        .held_kib = 512 * MIB,
+        .used_kib = used_kib,
+        .report.dirty_kib = dirty_kib,
+    };
     pass(&round, 0);
     domain->target_kib = 256 * MIB;
     for (int i = 0; i < 100; i++) {
@@ -173,6 +179,14 @@ static void test_using_is_not_refusing(void)
     CHECK_EQ(domain->conduct.class, CONDUCT_COOPERATIVE);
     CHECK(domain->conduct.stalled);
     round_free(&round);
+}
+
+/* Nor can it give at once what it has to write to its disks first. */
+static void test_using_is_not_refusing(void)
+{
+    expect_excused(500 * MIB, 0);
+    expect_excused(100 * MIB, 200 * MIB);
+    expect_excused(100 * MIB, REPORT_VALUE_MAX);
 }
 
 static void test_paused_time_does_not_count(void)
@@ -425,6 +439,48 @@ static void test_waits_for_a_post(void)
     CHECK_EQ(domain->conduct.class, CONDUCT_COOPERATIVE);
     CHECK(domain->conduct.stalled);
     round_free(&round);
+}
+
+/* Asked for 8 MiB, it gives nothing, and posts each each_ms that its driver is to hold driver_kib.
+ * Returns after how long that is held against it. */
+static uint64_t blamed_after(uint64_t each_ms, uint64_t driver_kib, bool took)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+    uint64_t ms = 0;
+
+    domain->conduct.speed_kib_s = STEP;
+    pass(&round, 100);
+    domain->conduct.takes = (struct tally){ .since_ms = round.now_ms, .count = took ? 1 : 0 };
+    domain->target_kib = 504 * MIB;
+    for (; conduct_trusted(domain) && ms < 20000; ms += 100) {
+        if (ms % each_ms == 0) {
+            domain->post = (struct post){
+                .dialect = DIALECT_BALLAST,
+                .used_kib = 100 * MIB,
+                .at_ms = round.now_ms,
+            };
+            report_clear(&domain->post.report);
+            domain->post.report.balloon_current_kib = 512 * MIB;
+            domain->post.report.balloon_target_kib = driver_kib;
+        }
+        pass(&round, 100);
+    }
+    round_free(&round);
+    return ms;
+}
+
+/* Who posts all the while that its driver is to give, and not that it uses what it holds, runs, and
+ * will not. */
+static void test_told(void)
+{
+    uint64_t soon = blamed_after(1000, 504 * MIB, false);
+
+    CHECK(soon > 3000 && soon <= 4300);
+    CHECK(blamed_after(1000, 508 * MIB, false) >= 5000);
+    CHECK(blamed_after(1000, REPORT_ABSENT, false) >= 5000);
+    CHECK(blamed_after(2100, 504 * MIB, false) >= 5000);
+    CHECK(blamed_after(1000, 504 * MIB, true) >= 5000);
 }
 
 /* ---- taking ---- */
@@ -743,8 +799,8 @@ static void restrain(struct model_guest *guest, bool asleep, bool silent)
                         && guest->actual_kib <= guest->used_kib + 2 * MIB);
 }
 
-/* Ordinary load: needs come and go, balloons are quick or slow and wait for a CPU now and then,
- * posts come late, domains are paused. */
+/* Ordinary load: needs come and go, balloons are quick or slow, guests wait for a CPU now and then
+ * and post nothing meanwhile, posts come late, domains are paused. */
 static void live(struct model *model, uint64_t hours, unsigned *ret_unhelpful,
                  unsigned *ret_malicious)
 {
@@ -772,7 +828,7 @@ static void live(struct model *model, uint64_t hours, unsigned *ret_unhelpful,
         if (check_random_below(10) == 0)
             model->step_kib = (1 + check_random_below(64)) * MIB;
         for (i = 0; i < HONEST; i++) {
-            model->guests[i].posts = i % 4 != 0 && model->now_ms >= post_ms[i];
+            model->guests[i].posts = i % 4 != 0 && model->now_ms >= larger(post_ms[i], awake_ms[i]);
             restrain(&model->guests[i], model->now_ms < awake_ms[i], i % 4 == 0);
         }
         model_round(model);
@@ -838,6 +894,7 @@ int main(int argc, char **argv)
     check_run("whose agent posts late is not to blame", test_posts_late);
     check_run("a guarantee is less than anybody uses, and no excuse", test_guarantee_is_no_excuse);
     check_run("nobody is blamed before it had time to post", test_waits_for_a_post);
+    check_run("who posts that it is asked is known sooner", test_told);
     check_run("who takes is malicious at the second attempt", test_second_attempt);
     check_run("so is who keeps the slack each time", test_keeps_the_slack);
     check_run("so is who takes, and then does not give", test_takes_and_refuses);
