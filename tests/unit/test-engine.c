@@ -466,6 +466,75 @@ static void test_stuck_costs_no_time(void)
     model_free_all(&model);
 }
 
+/* Where one misses memory the others give at once what would not be worth a call else: each has
+ * little to give. */
+static void test_crumbs_of_many(void)
+{
+    struct model model;
+
+    model_init(&model, 4000 * MIB);
+    model.memory_kib = model.reserve_kib + (16 * 206 + 200) * MIB + 17 * MODEL_SLACK_KIB;
+    for (size_t i = 0; i < 16; i++)
+        model_add(&model, i, 206 * MIB, 512 * MIB, 175 * MIB);
+    model_add(&model, 16, 200 * MIB, 512 * MIB, 170 * MIB);
+    model_run(&model, 10000);
+    CHECK(model.guests[16].actual_kib < 210 * MIB);
+    model.guests[16].used_kib = 260 * MIB;
+    model_run(&model, 5000);
+    CHECK(model.guests[16].actual_kib > 260 * MIB);
+    CHECK_EQ(model.broken, 0);
+    model_free_all(&model);
+}
+
+static void set_min(struct model *model, size_t index, const char *min)
+{
+    char error[128];
+
+    CHECK_EQ(config_set(&model->engine.config, model_domain(model, index), "min", min, error,
+                        sizeof(error)),
+             0);
+}
+
+/* A guarantee that waits has the others shrink in large steps, use what they may. */
+static void test_guarantee_is_urgent(void)
+{
+    struct model model;
+
+    model_init(&model, 1000 * MIB);
+    model_add(&model, 0, 700 * MIB, 1024 * MIB, 690 * MIB);
+    model_add(&model, 1, 200 * MIB, 1024 * MIB, 90 * MIB);
+    model_run(&model, 10000);
+    CHECK(model.guests[0].actual_kib > 650 * MIB);
+    set_min(&model, 1, "500M");
+    model_run(&model, 2000);
+    CHECK(model.guests[1].actual_kib >= 500 * MIB);
+    CHECK_EQ(model.broken, 0);
+    model_free_all(&model);
+}
+
+/* And where one of them is stuck the others let go, meanwhile, what they need. */
+static void test_guarantee_beside_a_stuck(void)
+{
+    struct model model;
+    uint64_t stuck_kib;
+
+    model_init(&model, 1000 * MIB);
+    model_add(&model, 0, 300 * MIB, 512 * MIB, 50 * MIB);
+    model_add(&model, 1, 300 * MIB, 512 * MIB, 290 * MIB);
+    model_add(&model, 2, 250 * MIB, 1024 * MIB, 200 * MIB);
+    model_run(&model, 10000);
+    model.guests[0].frozen = true;
+    stuck_kib = model.guests[0].actual_kib;
+    CHECK(stuck_kib > 250 * MIB);
+    set_min(&model, 2, "450M");
+    model_run(&model, 2500);
+    CHECK(conduct_trusted(model_domain(&model, 0)));
+    CHECK_EQ(model.guests[0].actual_kib, stuck_kib);
+    CHECK(model.guests[2].actual_kib >= 450 * MIB);
+    CHECK_EQ(model.broken, 0);
+    model_free_all(&model);
+}
+
 /* What domains keep besides their minimums gives way when it does not fit the host. */
 static void test_grace_does_not_fit(void)
 {
@@ -578,6 +647,9 @@ int main(int argc, char **argv)
     check_run("a dying domain takes nothing", test_dying_takes_nothing);
     check_run("minimums that do not fit", test_minimums_do_not_fit);
     check_run("a balloon that is stuck costs nobody time", test_stuck_costs_no_time);
+    check_run("many give little, where one misses memory", test_crumbs_of_many);
+    check_run("a guarantee that waits is urgent", test_guarantee_is_urgent);
+    check_run("a guarantee that waits beside one that is stuck", test_guarantee_beside_a_stuck);
     check_run("the grace of a new domain", test_grace);
     check_run("a grace that does not fit", test_grace_does_not_fit);
     check_run("random hosts keep the promise", test_random_hosts);
