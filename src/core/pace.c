@@ -95,9 +95,11 @@ static uint64_t nudge(const struct round *round, struct domain *domain, uint64_t
     return domain->target_kib - PAGE_KIB;
 }
 
-/* It is where it should be; but it may have stopped short of its target. */
+/* Its target is where it should be; but it may have stopped short of that. */
 static uint64_t rest(const struct round *round, struct domain *domain)
 {
+    if (conduct_owes(domain))
+        return nudge(round, domain, domain->conduct.progress_ms);
     if (domain->conduct.short_ms == 0)
         return domain->target_kib;
     return nudge(round, domain, domain->conduct.short_ms);

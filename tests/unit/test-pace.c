@@ -181,6 +181,12 @@ static void test_nudge(void)
     CHECK_EQ(goal_after(&round, 900), domain->target_kib);
     CHECK_EQ(goal_after(&round, 200), domain->target_kib - 4);
 
+    /* And when it has been asked for all that it is to give. */
+    domain->want_kib = domain->target_kib = 500 * MIB;
+    domain->conduct.progress_ms = round.now_ms;
+    CHECK_EQ(goal_after(&round, 900), domain->target_kib);
+    CHECK_EQ(goal_after(&round, 200), domain->target_kib - 4);
+
     /* Not below its guarantee. */
     domain->min_kib = domain->target_kib = domain->want_kib = 512 * MIB;
     domain->actual_kib = 400 * MIB;
