@@ -71,9 +71,9 @@
 #define DOUBT_MOST 900
 #define DOUBT_FADES_MS 600000
 
-/* What is honestly used stays what it is when more or less is held, or is swapped out; who lies, or
- * leaks, uses, as it says, all or all but a little of whatever it holds. So use is shown when what
- * is held changes by a step and that does not. */
+/* What is honestly used stays what it is when more or less is held, or is swapped out; who lies uses,
+ * as it says, all or all but a little of whatever it holds. So use is shown when what is held changes
+ * by a step and that does not. */
 #define SHOWN_KIB 4096
 
 /* Who holds more than its weight's share has so long to show that. */
@@ -289,8 +289,9 @@ static void plead(struct domain *domain, uint64_t step)
 }
 
 /* Has it shown that it uses what it says, but for room to grow? That it waits for memory shows
- * nothing: it costs nothing to say so. What was held is reckoned from the report: that may have
- * changed since. Posts that do not tell of pressure come too seldom to show anything. */
+ * nothing: it costs nothing to say so. What it held when it looked at itself is as it says; what the
+ * hypervisor says may have changed since, but is no lie: both have to. Posts that do not tell of
+ * pressure show nothing: mostly they come too seldom. */
 static void watch_showing(struct domain *domain)
 {
     struct demand *demand = &domain->demand;
@@ -298,17 +299,22 @@ static void watch_showing(struct domain *domain)
     uint64_t stated = stated_kib(domain), own = stated + swapped_kib(post);
     uint64_t held = stated + above(post->report.available_kib, post->cache_kib);
 
+    if (!tells_pressure(post))
+        return;
     demand->shown_kib = smaller(demand->shown_kib, stated);
     if (distance(own, demand->own_kib) > NEWS_KIB) {
         demand->own_kib = own;
-        demand->own_held_kib = held;
+        demand->own_said_kib = held;
+        demand->own_held_kib = post->held_kib;
     }
-    if (distance(held, demand->own_held_kib) >= SHOWN_KIB) {
-        demand->own_held_kib = held;
+    if (distance(held, demand->own_said_kib) >= SHOWN_KIB
+        && distance(post->held_kib, demand->own_held_kib) >= SHOWN_KIB) {
+        demand->own_said_kib = held;
+        demand->own_held_kib = post->held_kib;
         demand->shown_kib = stated;
         demand->unshown_ms = 0;
     }
-    demand->unshown = tells_pressure(post) && stated > demand->shown_kib + MARGIN_KIB;
+    demand->unshown = stated > demand->shown_kib + MARGIN_KIB;
 }
 
 /* A post came: what it says, and what it says of the time since the one before. */
@@ -362,9 +368,8 @@ static uint64_t count_ms(uint64_t ms, bool is_so, uint64_t elapsed_ms)
 }
 
 /* Has it risen above its share, and not shown for long that it uses what it says? Then it insists
- * until it has. But a higher priority comes first, whatever it says. And for how long has it left
- * nothing unused there? It is forgotten when it has left something for as long, within its share or
- * above. */
+ * until it has. One that cannot show it does when it has left nothing unused there for as long, until
+ * it has left something for as long. But a higher priority comes first, whatever it says. */
 static void watch_insisting(const struct round *round, struct domain *domain, uint64_t elapsed_ms)
 {
     struct demand *demand = &domain->demand;
@@ -377,7 +382,8 @@ static void watch_insisting(const struct round *round, struct domain *domain, ui
         demand->full_ms = count_ms(demand->full_ms, full, elapsed_ms);
     demand->unshown_ms = count_ms(demand->unshown_ms, claims && demand->unshown, elapsed_ms);
     domain->insists = domain->shares && domain->limits.priority == round->least_priority
-                      && demand->unshown_ms >= INSIST_MS;
+                      && (demand->unshown_ms >= INSIST_MS
+                          || (!tells_pressure(&domain->post) && demand->full_ms >= INSIST_MS));
 }
 
 uint64_t demand_first_kib(const struct domain *domain)

@@ -177,7 +177,8 @@ struct demand {
     uint64_t stall_us; /* counts of that post */
     uint64_t swap_in_pages;
     uint64_t own_kib;         /* used and swapped out, as it was when that changed last */
-    uint64_t own_held_kib;    /* held then, or when it showed last what it uses */
+    uint64_t own_said_kib;    /* held then, or when it showed last what it uses, as it says */
+    uint64_t own_held_kib;    /* the same, as the hypervisor says */
     uint64_t shown_kib;       /* used then, or the least since */
     uint64_t doubt_ms;        /* since when doubt fades */
     uint64_t plea_kib;        /* its pressure asked for this size, to be used; 0: it did not */

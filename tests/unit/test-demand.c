@@ -528,6 +528,29 @@ static void test_insisting(void)
     round_free(&round);
 }
 
+/* Whose posts do not tell of pressure cannot show anything, and insists when he leaves nothing. */
+static void test_insisting_without_pressure(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+
+    round.share_kib = 400 * MIB;
+    for (int s = 0; s <= 130; s++) {
+        uint64_t left_kib = s < 61 ? 0 : 3 * MIB;
+
+        round.now_ms += 1000;
+        domain->post.at_ms = round.now_ms;
+        domain->post.dialect = DIALECT_XENSERVER;
+        domain->post.held_kib = domain->actual_kib;
+        domain->post.used_kib = domain->actual_kib - left_kib;
+        report_clear(&domain->post.report);
+        domain->post.report.available_kib = left_kib;
+        demand_estimate(&round);
+        CHECK_EQ(domain->insists, s == 60);
+    }
+    round_free(&round);
+}
+
 /* Given more and asked for some, each time for two seconds, it uses all but 3 MiB of whatever it
  * holds; or, the honest one, what it used first. */
 static void swing(struct round *round, struct domain *domain, bool honest)
@@ -573,13 +596,21 @@ static void test_showing(void)
     use_all_but(&round, domain, 3 * MIB, 61);
     CHECK(domain->insists);
 
-    /* That it waits for memory explains nothing; that it has to swap out what it is asked for does. */
+    /* That it waits for memory explains nothing, nor that it held less, as it says itself; that it
+     * has to swap out what it is asked for does. */
     round.now_ms += 1000;
     post(&round, domain, 697 * MIB, 500000);
     CHECK(domain->insists);
     round.now_ms += 1000;
     domain->post.at_ms = round.now_ms;
+    domain->post.report.available_kib += 5 * MIB;
+    demand_estimate(&round);
+    CHECK(domain->insists);
+    round.now_ms += 1000;
+    domain->post.at_ms = round.now_ms;
+    domain->post.held_kib = 696 * MIB;
     domain->post.used_kib = 693 * MIB;
+    domain->post.report.available_kib = 3 * MIB;
     domain->post.report.swap_total_kib = 512 * MIB;
     domain->post.report.swap_free_kib = 508 * MIB;
     demand_estimate(&round);
@@ -662,6 +693,7 @@ int main(int argc, char **argv)
     check_run("other dialects", test_dialects);
     check_run("who asks without need is given less", test_doubt);
     check_run("who leaves nothing above his share insists", test_insisting);
+    check_run("so does who cannot show what he uses", test_insisting_without_pressure);
     check_run("who follows what he holds does, too", test_showing);
     check_run("a higher priority does not", test_priority_insists);
     check_run("a wish counts up to the entitlement", test_wish);
