@@ -22,9 +22,8 @@
 #define PATIENCE_LEAST_MS 5000
 
 /* The least where all that time it posted, so often at least, that its driver is asked for memory,
- * and not that it uses it: its CPUs ran, and its driver, which is woken each second. Three times
- * what a step of pace.c takes at the most that is expected. An agent of ours posts each second
- * then. */
+ * and not that it uses it: its CPUs ran, and its driver, which pace.c wakes each second. Three times
+ * what a whole step of pace.c takes at SPEED_MOST_KIB_S. An agent of ours posts each second then. */
 #define PATIENCE_TOLD_MS 3000
 #define TOLD_MS 2000
 
@@ -230,15 +229,11 @@ static void learn_offset(const struct round *round, struct domain *domain)
 
 /* ---- giving ---- */
 
-/* Asked for memory that its own posts say it uses: it cannot give that, and is not to blame. Nor at
- * once what it has to write to its disks first. */
+/* Asked for memory that its own posts say it uses: it cannot give that, and is not to blame. */
 static bool uses(const struct round *round, const struct domain *domain, uint64_t kib)
 {
-    const struct post *post = &domain->post;
-    uint64_t dirty = post->report.dirty_kib == REPORT_ABSENT ? 0 : post->report.dirty_kib;
-
-    return post_usable(post, round->now_ms)
-           && post->used_kib + smaller(dirty, post->held_kib) + 2 * TOLERANCE_KIB >= kib;
+    return post_usable(&domain->post, round->now_ms)
+           && domain->post.used_kib + 2 * TOLERANCE_KIB >= kib;
 }
 
 static bool uses_what_it_holds(const struct round *round, const struct domain *domain)
@@ -261,14 +256,17 @@ static bool may_tell(const struct domain *domain)
     return domain->post.dialect != DIALECT_NONE && domain->post.at_ms < domain->conduct.asked_ms;
 }
 
-/* Its driver knows that it is to shrink, and by more than a rest, as its agent posts. */
+/* Its driver knows that it is to shrink, and by more than a rest, as its agent posts; and it need not
+ * write to its disks first what it is asked for. */
 static bool is_told(const struct domain *domain)
 {
     const struct report *report = &domain->post.report;
+    uint64_t dirty = report->dirty_kib == REPORT_ABSENT ? 0 : report->dirty_kib;
 
     return report->balloon_target_kib != REPORT_ABSENT
            && report->balloon_current_kib != REPORT_ABSENT
-           && report->balloon_current_kib > report->balloon_target_kib + TOLERANCE_KIB;
+           && report->balloon_current_kib > report->balloon_target_kib + TOLERANCE_KIB
+           && domain->post.used_kib + dirty + 2 * TOLERANCE_KIB < asked_kib(domain);
 }
 
 static uint64_t patience_ms(const struct domain *domain, uint64_t least_ms)
@@ -300,11 +298,13 @@ static void count_told(struct domain *domain)
     conduct->told_late_ms = smaller(conduct->told_late_ms, conduct->late_ms);
 }
 
-/* Whoever took and then gives nothing means harm: of that it is to be certain. */
+/* Whoever took and then gives nothing means harm: of that it is to be certain. And who is to hold his
+ * guarantee cannot be woken by another page. */
 static bool is_late(const struct round *round, const struct domain *domain)
 {
     const struct conduct *conduct = &domain->conduct;
-    uint64_t told_ms = has_taken(round, conduct) ? PATIENCE_LEAST_MS : PATIENCE_TOLD_MS;
+    bool certain = !has_taken(round, conduct) && asked_kib(domain) > domain->min_kib;
+    uint64_t told_ms = certain ? PATIENCE_TOLD_MS : PATIENCE_LEAST_MS;
 
     return conduct->late_ms >= patience_ms(domain, PATIENCE_LEAST_MS)
            || conduct->told_late_ms >= patience_ms(domain, told_ms);
@@ -401,6 +401,7 @@ static void watch_debt(struct round *round, struct domain *domain, uint64_t elap
         conduct->asked_to_kib = asked_kib(domain);
         conduct->progress_ms = round->now_ms;
         conduct->told_late_ms = 0;
+        conduct->told_ms = 0;
         conduct->uses = false;
     }
     conduct->uses |= uses_what_it_holds(round, domain);
@@ -620,8 +621,7 @@ static void take_up_again(const struct round *round, struct domain *domain)
 
     if (!conduct->stalled || round->now_ms >= conduct->retry_ms
         || domain->post.at_ms + conduct->retry_wait_ms <= conduct->retry_ms
-        || !post_usable(&domain->post, round->now_ms)
-        || uses(round, domain, conduct->asked_to_kib))
+        || !post_usable(&domain->post, round->now_ms) || uses(round, domain, conduct->asked_to_kib))
         return;
     conduct->stalled = false;
     conduct->retry_ms = 0;

@@ -13,8 +13,8 @@
 /* Stall time since the last post that matters: 1 % of a quarter of a second. */
 #define STALL_US 2500
 
-/* While its driver is asked for so much that it has not let go yet, it posts so often: if it uses
- * that, nothing else tells. */
+/* While its driver is asked for more than this that it has not let go yet, it posts so often: if it
+ * uses that, nothing else tells. */
 #define OWED_KIB 4096
 #define OWED_MS 1000
 
@@ -68,7 +68,7 @@ static bool pressed(const struct report *now, const struct report *posted)
 static bool owes(const struct report *now)
 {
     return now->balloon_current_kib != REPORT_ABSENT && now->balloon_target_kib != REPORT_ABSENT
-           && above(now->balloon_current_kib, now->balloon_target_kib) >= OWED_KIB;
+           && above(now->balloon_current_kib, now->balloon_target_kib) > OWED_KIB;
 }
 
 bool timing_due(const struct report *now, const struct report *posted, uint64_t elapsed_ms)

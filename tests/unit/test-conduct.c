@@ -5,7 +5,6 @@
 #include <stdlib.h>
 
 #include "model.h"
-#include "util/bounds.h"
 
 /* One domain that holds 512 MiB and has been asked for nothing. */
 static struct domain *one(struct round *round)
@@ -159,17 +158,12 @@ static void test_forgiven_where_nothing_is_asked(void)
 }
 
 /* A domain that posts that it uses what it is asked for cannot give it, and is not to blame. */
-static void expect_excused(uint64_t used_kib, uint64_t dirty_kib)
+static void test_using_is_not_refusing(void)
 {
     struct round round;
     struct domain *domain = one(&round);
 
-    domain->post = (struct post){
-        .dialect = DIALECT_BALLAST,
-        .held_kib = 512 * MIB,
-        .used_kib = used_kib,
-        .report.dirty_kib = dirty_kib,
-    };
+    domain->post = (struct post){ .dialect = DIALECT_BALLAST, .used_kib = 500 * MIB };
     pass(&round, 0);
     domain->target_kib = 256 * MIB;
     for (int i = 0; i < 100; i++) {
@@ -179,14 +173,6 @@ static void expect_excused(uint64_t used_kib, uint64_t dirty_kib)
     CHECK_EQ(domain->conduct.class, CONDUCT_COOPERATIVE);
     CHECK(domain->conduct.stalled);
     round_free(&round);
-}
-
-/* Nor can it give at once what it has to write to its disks first. */
-static void test_using_is_not_refusing(void)
-{
-    expect_excused(500 * MIB, 0);
-    expect_excused(100 * MIB, 200 * MIB);
-    expect_excused(100 * MIB, REPORT_VALUE_MAX);
 }
 
 static void test_paused_time_does_not_count(void)
@@ -441,46 +427,110 @@ static void test_waits_for_a_post(void)
     round_free(&round);
 }
 
-/* Asked for 8 MiB, it gives nothing, and posts each each_ms that its driver is to hold driver_kib.
- * Returns after how long that is held against it. */
-static uint64_t blamed_after(uint64_t each_ms, uint64_t driver_kib, bool took)
+/* One that gives nothing of the 8 MiB that it is asked for. */
+struct refusal {
+    uint64_t each_ms;    /* it posts so often */
+    uint64_t driver_kib; /* what its driver is to hold, as it says */
+    uint64_t used_kib;   /* the same of what it uses, and has to write to its disks */
+    uint64_t dirty_kib;
+    uint64_t min_kib;
+    bool took; /* before */
+};
+
+static const struct refusal told = { 1000, 504 * MIB, 100 * MIB, 0, 128 * MIB, false };
+
+static void refuse_once(struct round *round, struct domain *domain, const struct refusal *refusal)
+{
+    domain->post = (struct post){
+        .dialect = DIALECT_BALLAST,
+        .at_ms = round->now_ms,
+        .held_kib = domain->actual_kib,
+        .used_kib = refusal->used_kib,
+    };
+    report_clear(&domain->post.report);
+    domain->post.report.balloon_current_kib = 512 * MIB;
+    domain->post.report.balloon_target_kib = refusal->driver_kib;
+    domain->post.report.dirty_kib = refusal->dirty_kib;
+}
+
+/* After how long it is held against it, or taken for use. */
+static uint64_t blamed_after(struct refusal refusal)
 {
     struct round round;
     struct domain *domain = one(&round);
     uint64_t ms = 0;
 
     domain->conduct.speed_kib_s = STEP;
+    domain->min_kib = refusal.min_kib;
     pass(&round, 100);
-    domain->conduct.takes = (struct tally){ .since_ms = round.now_ms, .count = took ? 1 : 0 };
+    domain->conduct.takes =
+        (struct tally){ .since_ms = round.now_ms, .count = refusal.took ? 1 : 0 };
     domain->target_kib = 504 * MIB;
-    for (; conduct_trusted(domain) && ms < 20000; ms += 100) {
-        if (ms % each_ms == 0) {
-            domain->post = (struct post){
-                .dialect = DIALECT_BALLAST,
-                .used_kib = 100 * MIB,
-                .at_ms = round.now_ms,
-            };
-            report_clear(&domain->post.report);
-            domain->post.report.balloon_current_kib = 512 * MIB;
-            domain->post.report.balloon_target_kib = driver_kib;
-        }
+    for (; conduct_trusted(domain) && !domain->conduct.stalled && ms < 20000; ms += 100) {
+        if (ms % refusal.each_ms == 0)
+            refuse_once(&round, domain, &refusal);
         pass(&round, 100);
     }
+    CHECK_EQ(domain->conduct.stalled, refusal.used_kib >= 496 * MIB);
     round_free(&round);
     return ms;
 }
+
+#define CHECK_BLAMED(least_ms, most_ms, ...)        \
+    do {                                            \
+        struct refusal refusal = told;              \
+        uint64_t ms;                                \
+                                                    \
+        __VA_ARGS__;                                \
+        ms = blamed_after(refusal);                 \
+        CHECK(ms >= (least_ms) && ms <= (most_ms)); \
+    } while (0)
 
 /* Who posts all the while that its driver is to give, and not that it uses what it holds, runs, and
  * will not. */
 static void test_told(void)
 {
-    uint64_t soon = blamed_after(1000, 504 * MIB, false);
+    CHECK_BLAMED(3000, 4000, (void)0);
+    CHECK_BLAMED(3000, 5000, refusal.each_ms = 2000);
+    CHECK_BLAMED(5000, 5500, refusal.each_ms = 2100);
+    CHECK_BLAMED(5000, 5500, refusal.driver_kib = 508 * MIB);
+    CHECK_BLAMED(5000, 5500, refusal.driver_kib = REPORT_ABSENT);
+    CHECK_BLAMED(5000, 5500, refusal.took = true);
+    CHECK_BLAMED(5000, 5500, refusal.min_kib = 504 * MIB);
+    CHECK_BLAMED(5000, 5500, refusal.used_kib = 496 * MIB);
+    CHECK_BLAMED(5000, 5500, refusal.dirty_kib = 400 * MIB);
+    CHECK_BLAMED(3000, 4000, refusal.dirty_kib = 300 * MIB);
+    CHECK_BLAMED(3000, 4000, refusal.dirty_kib = REPORT_ABSENT);
+}
 
-    CHECK(soon > 3000 && soon <= 4300);
-    CHECK(blamed_after(1000, 508 * MIB, false) >= 5000);
-    CHECK(blamed_after(1000, REPORT_ABSENT, false) >= 5000);
-    CHECK(blamed_after(2100, 504 * MIB, false) >= 5000);
-    CHECK(blamed_after(1000, 504 * MIB, true) >= 5000);
+/* Each request has its own time: what was told of the one before does not count. */
+static void test_told_anew(void)
+{
+    struct round round;
+    struct domain *domain = one(&round);
+    struct refusal refusal = told;
+    uint64_t ms = 0;
+
+    domain->conduct.speed_kib_s = STEP;
+    pass(&round, 100);
+    domain->target_kib = 504 * MIB;
+    for (int i = 0; i < 26; i++) {
+        if (i % 10 == 0)
+            refuse_once(&round, domain, &refusal);
+        pass(&round, 100);
+    }
+    domain->actual_kib = 504 * MIB;
+    for (int i = 0; i < 12; i++)
+        pass(&round, 100);
+    domain->target_kib = 496 * MIB;
+    refusal.driver_kib = 496 * MIB;
+    for (; conduct_trusted(domain) && ms < 20000; ms += 100) {
+        if (ms % 1000 == 0)
+            refuse_once(&round, domain, &refusal);
+        pass(&round, 100);
+    }
+    CHECK(ms >= 2900 && ms <= 4000);
+    round_free(&round);
 }
 
 /* ---- taking ---- */
@@ -790,6 +840,7 @@ static void test_penance(void)
 /* ---- the innocent ---- */
 
 #define HONEST 12
+#define PAGE_KIB 4
 
 /* A balloon takes only what is free. Every fourth guest says nothing, and has little in use. */
 static void restrain(struct model_guest *guest, bool asleep, bool silent)
@@ -799,13 +850,35 @@ static void restrain(struct model_guest *guest, bool asleep, bool silent)
                         && guest->actual_kib <= guest->used_kib + 2 * MIB);
 }
 
-/* Ordinary load: needs come and go, balloons are quick or slow, guests wait for a CPU now and then
- * and post nothing meanwhile, posts come late, domains are paused. */
+/* A guest whose balloon stands still until wake_ms: its driver sleeps, and another target wakes it; or
+ * it waits for a CPU, and posts nothing either. */
+struct nap {
+    bool driver;
+    uint64_t target_kib;
+    uint64_t wake_ms;
+};
+
+static void fall_asleep(struct nap *nap, const struct model_guest *guest, uint64_t now_ms)
+{
+    *nap = (struct nap){
+        .driver = check_random_below(2) == 0,
+        .target_kib = guest->target_kib,
+        .wake_ms = now_ms + check_random_below(5000),
+    };
+}
+
+static bool sleeps(const struct nap *nap, const struct model_guest *guest, uint64_t now_ms)
+{
+    return now_ms < nap->wake_ms && !(nap->driver && guest->target_kib != nap->target_kib);
+}
+
+/* Ordinary load: needs come and go, balloons are quick or slow and stand still now and then, posts
+ * come late, domains are paused. */
 static void live(struct model *model, uint64_t hours, unsigned *ret_unhelpful,
                  unsigned *ret_malicious)
 {
     uint64_t wake_ms[HONEST] = { 0 };
-    uint64_t awake_ms[HONEST] = { 0 };
+    struct nap naps[HONEST] = { 0 };
     uint64_t post_ms[HONEST] = { 0 };
     enum conduct_class before[HONEST] = { CONDUCT_STARTING };
     uint64_t end_ms = model->now_ms + hours * 3600000;
@@ -816,9 +889,8 @@ static void live(struct model *model, uint64_t hours, unsigned *ret_unhelpful,
 
         if (check_random_below(20) == 0)
             guest->used_kib = (60 + check_random_below(700)) * MIB;
-        if (check_random_below(200) == 0) {
-            awake_ms[i] = model->now_ms + check_random_below(5000);
-        }
+        if (check_random_below(200) == 0)
+            fall_asleep(&naps[i], guest, model->now_ms);
         if (check_random_below(50) == 0)
             post_ms[i] = model->now_ms + check_random_below(20000);
         if (check_random_below(500) == 0) {
@@ -826,10 +898,13 @@ static void live(struct model *model, uint64_t hours, unsigned *ret_unhelpful,
             wake_ms[i] = model->now_ms + check_random_below(60000);
         }
         if (check_random_below(10) == 0)
-            model->step_kib = (1 + check_random_below(64)) * MIB;
+            model->step_kib = MIB + PAGE_KIB * check_random_below(63 * MIB / PAGE_KIB);
         for (i = 0; i < HONEST; i++) {
-            model->guests[i].posts = i % 4 != 0 && model->now_ms >= larger(post_ms[i], awake_ms[i]);
-            restrain(&model->guests[i], model->now_ms < awake_ms[i], i % 4 == 0);
+            bool asleep = sleeps(&naps[i], &model->guests[i], model->now_ms);
+
+            model->guests[i].posts =
+                i % 4 != 0 && model->now_ms >= post_ms[i] && !(asleep && !naps[i].driver);
+            restrain(&model->guests[i], asleep, i % 4 == 0);
         }
         model_round(model);
         for (i = 0; i < HONEST; i++) {
@@ -895,6 +970,7 @@ int main(int argc, char **argv)
     check_run("a guarantee is less than anybody uses, and no excuse", test_guarantee_is_no_excuse);
     check_run("nobody is blamed before it had time to post", test_waits_for_a_post);
     check_run("who posts that it is asked is known sooner", test_told);
+    check_run("... and each time anew", test_told_anew);
     check_run("who takes is malicious at the second attempt", test_second_attempt);
     check_run("so is who keeps the slack each time", test_keeps_the_slack);
     check_run("so is who takes, and then does not give", test_takes_and_refuses);
