@@ -288,10 +288,15 @@ static void plead(struct domain *domain, uint64_t step)
     demand->plea_ms = post->at_ms;
 }
 
+/* The posts of other dialects come too seldom, or do not say what is swapped out. */
+static bool can_show(const struct post *post)
+{
+    return post->dialect == DIALECT_BALLAST;
+}
+
 /* Has it shown that it uses what it says, but for room to grow? That it waits for memory shows
  * nothing: it costs nothing to say so. What it held when it looked at itself is as it says; what the
- * hypervisor says may have changed since, but is no lie: both have to. Posts that do not tell of
- * pressure show nothing: mostly they come too seldom. */
+ * hypervisor says may have changed since, but is no lie: both have to. */
 static void watch_showing(struct domain *domain)
 {
     struct demand *demand = &domain->demand;
@@ -299,7 +304,7 @@ static void watch_showing(struct domain *domain)
     uint64_t stated = stated_kib(domain), own = stated + swapped_kib(post);
     uint64_t held = stated + above(post->report.available_kib, post->cache_kib);
 
-    if (!tells_pressure(post))
+    if (!can_show(post))
         return;
     demand->shown_kib = smaller(demand->shown_kib, stated);
     if (distance(own, demand->own_kib) > NEWS_KIB) {
@@ -383,7 +388,7 @@ static void watch_insisting(const struct round *round, struct domain *domain, ui
     demand->unshown_ms = count_ms(demand->unshown_ms, claims && demand->unshown, elapsed_ms);
     domain->insists = domain->shares && domain->limits.priority == round->least_priority
                       && (demand->unshown_ms >= INSIST_MS
-                          || (!tells_pressure(&domain->post) && demand->full_ms >= INSIST_MS));
+                          || (!can_show(&domain->post) && demand->full_ms >= INSIST_MS));
 }
 
 uint64_t demand_first_kib(const struct domain *domain)

@@ -528,8 +528,8 @@ static void test_insisting(void)
     round_free(&round);
 }
 
-/* Whose posts do not tell of pressure cannot show anything, and insists when he leaves nothing. */
-static void test_insisting_without_pressure(void)
+/* Whose posts are of another dialect cannot show anything, and insists when he leaves nothing. */
+static void test_insisting_of_others(void)
 {
     struct round round;
     struct domain *domain = one(&round);
@@ -580,6 +580,11 @@ static void test_showing(void)
     CHECK_EQ(demand_first_kib(domain), 400 * MIB);
     domain->post.report.swap_free_kib = 0;
     CHECK(demand_first_kib(domain) >= 509 * MIB);
+
+    /* To say nothing of pressure does not excuse it. */
+    round.now_ms += 1000;
+    post(&round, domain, 509 * MIB, REPORT_ABSENT);
+    CHECK(domain->insists);
 
     /* What it uses stays when it holds more or less. */
     swing(&round, domain, true);
@@ -693,7 +698,7 @@ int main(int argc, char **argv)
     check_run("other dialects", test_dialects);
     check_run("who asks without need is given less", test_doubt);
     check_run("who leaves nothing above his share insists", test_insisting);
-    check_run("so does who cannot show what he uses", test_insisting_without_pressure);
+    check_run("so does who cannot show what he uses", test_insisting_of_others);
     check_run("who follows what he holds does, too", test_showing);
     check_run("a higher priority does not", test_priority_insists);
     check_run("a wish counts up to the entitlement", test_wish);
