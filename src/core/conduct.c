@@ -15,9 +15,8 @@
 /* How far a domain may fall behind its own speed: three times what the request would have taken it,
  * in these bounds. Linux' driver takes what is easily freed within 0.2 s, and tries again after 2
  * and 4 s (measured on 6.1) if pace.c does not wake it before, which it can not while its vCPU
- * waits: 5 s is the least at which simulated honest domains whose vCPUs wait for up to 5 s are left
- * alone; at 4 s one in a hundred domain-hours was accused. Others wait, too: not above 15 s, with
- * the looks at both ends. */
+ * waits: the least is as long as simulated honest domains wait at most (docs/attacks.md). Others
+ * wait, too: not above 15 s, with the looks at both ends. */
 #define PATIENCE_TIMES 3
 #define PATIENCE_LEAST_MS 5000
 

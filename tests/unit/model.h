@@ -13,6 +13,7 @@
 #define MODEL_GUESTS 64
 #endif
 #define MODEL_SLACK_KIB 1024
+#define MODEL_SWAP_KIB (UINT64_C(1) << 24)
 #define MIB 1024
 
 struct model_guest {
@@ -25,7 +26,7 @@ struct model_guest {
     uint64_t claim_kib;
     uint64_t target_kib;
     uint64_t static_max_kib;
-    uint64_t used_kib; /* not droppable, as it posts */
+    uint64_t used_kib; /* not droppable; what it does not hold of that is swapped out */
     uint8_t life;      /* another UUID for each life of a domid */
     uint8_t reboots;   /* the domid whose UUID it has; 0: its own */
     int fail;          /* what set_target() returns; 0: it works */
@@ -119,6 +120,10 @@ static inline int model_observe(struct host *host, struct round *round)
                     guest->used_kib < guest->actual_kib ? guest->used_kib : guest->actual_kib,
             };
             report_clear(&domain->post.report);
+            domain->post.report.available_kib = guest->actual_kib - domain->post.used_kib;
+            domain->post.report.swap_total_kib = MODEL_SWAP_KIB;
+            domain->post.report.swap_free_kib =
+                MODEL_SWAP_KIB - (guest->used_kib - domain->post.used_kib);
             domain->post.report.balloon_current_kib = guest->actual_kib;
             domain->post.report.balloon_target_kib = guest->target_kib;
         }

@@ -20,7 +20,7 @@ static void test_load_moves_memory(void)
     model.guests[1].used_kib = 700 * MIB;
     model_run(&model, 10000);
     CHECK(model.guests[1].actual_kib >= 724 * MIB);
-    CHECK_EQ(model_domain(&model, 1)->reason, REASON_SURPLUS); /* it was thought to rise further */
+    CHECK_EQ(model_domain(&model, 1)->reason, REASON_NEED);
 
     model.guests[1].used_kib = 90 * MIB;
     model_run(&model, 240000);
