@@ -4,6 +4,15 @@
 
 #include "model.h"
 
+static void set_min(struct model *model, size_t index, const char *min)
+{
+    char error[128];
+
+    CHECK_EQ(config_set(&model->engine.config, model_domain(model, index), "min", min, error,
+                        sizeof(error)),
+             0);
+}
+
 static void test_load_moves_memory(void)
 {
     struct model model;
@@ -47,9 +56,7 @@ static void test_weights(void)
         CHECK_EQ(config_set(&model.engine.config, model_domain(&model, i), "weight",
                             i ? "512" : "256", error, sizeof(error)),
                  0);
-        CHECK_EQ(config_set(&model.engine.config, model_domain(&model, i), "min", "100M", error,
-                            sizeof(error)),
-                 0);
+        set_min(&model, i, "100M");
     }
     model_run(&model, 60000);
     ratio_permille = model.guests[1].actual_kib * 1000 / model.guests[0].actual_kib;
@@ -229,8 +236,8 @@ static void test_minimums_beside_a_refuser(void)
     model_add(&model, 1, 1024 * MIB, 2048 * MIB, 300 * MIB);
     model_add(&model, 2, 372 * MIB, 2048 * MIB, 600 * MIB);
     model_round(&model);
-    config_set(&model.engine.config, model_domain(&model, 1), "min", "1G", error, sizeof(error));
-    config_set(&model.engine.config, model_domain(&model, 2), "min", "900M", error, sizeof(error));
+    set_min(&model, 1, "1G");
+    set_min(&model, 2, "900M");
     config_set(&model.engine.config, model_domain(&model, 2), "priority", "10", error,
                sizeof(error));
     model_run(&model, 60000);
@@ -431,8 +438,7 @@ static void test_minimums_do_not_fit(void)
         model_add(&model, i, 200 * MIB, 1024 * MIB, 90 * MIB);
     model_round(&model);
     for (size_t i = 0; i < 3; i++)
-        config_set(&model.engine.config, model_domain(&model, i), "min", "300M", error,
-                   sizeof(error));
+        set_min(&model, i, "300M");
     config_set(&model.engine.config, model_domain(&model, 2), "priority", "5", error,
                sizeof(error));
     model_run(&model, 30000);
@@ -484,15 +490,6 @@ static void test_crumbs_of_many(void)
     CHECK(model.guests[16].actual_kib > 260 * MIB);
     CHECK_EQ(model.broken, 0);
     model_free_all(&model);
-}
-
-static void set_min(struct model *model, size_t index, const char *min)
-{
-    char error[128];
-
-    CHECK_EQ(config_set(&model->engine.config, model_domain(model, index), "min", min, error,
-                        sizeof(error)),
-             0);
 }
 
 /* A guarantee that waits has the others shrink in large steps, use what they may. */
