@@ -19,14 +19,13 @@
  * wait, too: not above 15 s, with the looks at both ends. */
 #define PATIENCE_TIMES 3
 #define PATIENCE_LEAST_MS 5000
+#define PATIENCE_MOST_MS 14800
 
 /* The least where all that time it posted, so often at least, that its driver is asked for memory,
  * and not that it uses it: its CPUs ran, and its driver, which pace.c wakes each second. Three times
  * what a whole step of pace.c takes at SPEED_MOST_KIB_S. An agent of ours posts each second then. */
 #define PATIENCE_TOLD_MS 3000
 #define TOLD_MS 2000
-
-#define PATIENCE_MOST_MS 14800
 
 /* One that failed before is not counted on, and it costs nobody anything to ask it for longer: who
  * works one second in twenty is met at work. */
@@ -262,9 +261,7 @@ static bool is_told(const struct domain *domain)
     const struct report *report = &domain->post.report;
     uint64_t dirty = report->dirty_kib == REPORT_ABSENT ? 0 : report->dirty_kib;
 
-    return report->balloon_target_kib != REPORT_ABSENT
-           && report->balloon_current_kib != REPORT_ABSENT
-           && report->balloon_current_kib > report->balloon_target_kib + TOLERANCE_KIB
+    return report_owed_kib(report) > TOLERANCE_KIB
            && domain->post.used_kib + dirty + 2 * TOLERANCE_KIB < asked_kib(domain);
 }
 

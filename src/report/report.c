@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "util/bounds.h"
+
 struct field {
     const char *key;
     size_t offset;
@@ -74,6 +76,13 @@ const char *report_field(const struct report *report, size_t index, uint64_t *re
         return NULL;
     *ret_value = value_of(report, &fields[index]);
     return fields[index].key;
+}
+
+uint64_t report_owed_kib(const struct report *report)
+{
+    if (report->balloon_current_kib == REPORT_ABSENT || report->balloon_target_kib == REPORT_ABSENT)
+        return 0;
+    return above(report->balloon_current_kib, report->balloon_target_kib);
 }
 
 int report_format(const struct report *report, char *buf, size_t size)

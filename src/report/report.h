@@ -68,6 +68,10 @@ void report_clear(struct report *ret_report);
  * NULL after the last. */
 const char *report_field(const struct report *report, size_t index, uint64_t *ret_value);
 
+/* How much its balloon driver is asked for and has not let go yet, in KiB; 0 when the report does not
+ * say. */
+uint64_t report_owed_kib(const struct report *report);
+
 /* Writes the fields that are present as one NUL-terminated line without a newline.
  * Returns its length, or -ENOSPC when size is too small (REPORT_MAX always suffices). */
 int report_format(const struct report *report, char *buf, size_t size);

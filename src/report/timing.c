@@ -65,15 +65,9 @@ static bool pressed(const struct report *now, const struct report *posted)
            || gained(now->oom_kills, posted->oom_kills) > 0;
 }
 
-static bool owes(const struct report *now)
-{
-    return now->balloon_current_kib != REPORT_ABSENT && now->balloon_target_kib != REPORT_ABSENT
-           && above(now->balloon_current_kib, now->balloon_target_kib) > OWED_KIB;
-}
-
 bool timing_due(const struct report *now, const struct report *posted, uint64_t elapsed_ms)
 {
     return !posted || elapsed_ms >= TIMING_HEARTBEAT_MS || memory_changed(now, posted)
            || wish_changed(now, posted) || pressed(now, posted)
-           || (owes(now) && elapsed_ms >= OWED_MS);
+           || (report_owed_kib(now) > OWED_KIB && elapsed_ms >= OWED_MS);
 }
